@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * attach: words or a document -> host functions -> guest slot -> plan ->
+ * print it or run it -> report.
+ */
+#include "config.h"
+
+#include "admission.h"
+#include "command.h"
+#include "error.h"
+#include "hostdev-xml.h"
+#include "plan.h"
+#include "survey.h"
+
+#include <string.h>
+
+typedef struct
+{
+  MfpCommonOptions common;
+  char *functions;
+  char *rest;
+  char *slot;
+  char *managed;
+  int wait;
+} Options;
+
+static void
+options_clear (Options *options)
+{
+  mfp_common_options_clear (&options->common);
+  g_free (options->functions);
+  g_free (options->rest);
+  g_free (options->slot);
+  g_free (options->managed);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+/* What the words and options ask for, read and checked. */
+typedef struct
+{
+  GArray *selections; /* NULL with a document */
+  MfpCard *document;  /* NULL with words */
+  MfpRest rest;
+  gboolean has_slot;
+  MfpPciAddress slot;
+} Request;
+
+static void
+request_clear (Request *request)
+{
+  g_clear_pointer (&request->selections, g_array_unref);
+  g_clear_pointer (&request->document, mfp_card_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Request, request_clear)
+
+static gboolean
+one_of (const char *option, const char *value, const char *first, const char *second,
+        gboolean *is_second, GError **error)
+{
+  *is_second = g_strcmp0 (value, second) == 0;
+  if (!value || *is_second || strcmp (value, first) == 0)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_USAGE, "--%s takes %s or %s, not '%s'", option, first,
+               second, value);
+  return FALSE;
+}
+
+static gboolean
+read_request (const Options *options, const GStrv arguments, Request *request, GError **error)
+{
+  gboolean unassigned, unmanaged;
+
+  if (!arguments[0] || (!arguments[1] && !options->common.file)
+      || (arguments[1] && options->common.file))
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
+                           "attach takes a domain, and devices or --file");
+      return FALSE;
+    }
+  if (options->common.file && (options->functions || options->rest))
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
+                           "--functions and --rest do not go with --file, which says it all");
+      return FALSE;
+    }
+  if (!one_of ("rest", options->rest, "keep", "unassigned", &unassigned, error)
+      || !one_of ("managed", options->managed, "yes", "no", &unmanaged, error))
+    return FALSE;
+  request->rest = unassigned ? MFP_REST_UNASSIGNED : MFP_REST_KEEP;
+  request->has_slot = options->slot != NULL;
+  if (options->slot && !mfp_pci_address_parse_slot (options->slot, &request->slot, error))
+    return FALSE;
+  if (options->common.file)
+    return (request->document = mfp_read_document (options->common.file, error)) != NULL;
+  request->selections = mfp_selection_parse ((const char *const *) arguments + 1,
+                                             options->functions, error);
+  return request->selections != NULL;
+}
+
+/* The host addresses that the request names: (element-type MfpPciAddress). */
+static GArray *
+requested_hosts (const Request *request)
+{
+  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; request->selections && i < request->selections->len; i++)
+    g_array_append_val (hosts, g_array_index (request->selections, MfpSelection, i).host);
+  for (guint i = 0; request->document && i < request->document->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (request->document->functions, i);
+
+      g_array_append_val (hosts, function->host);
+    }
+  return hosts;
+}
+
+/* Refuses a function that another domain has. One on a host driver is free:
+ * a guest's is on VFIO. */
+static gboolean
+check_holders (MfpTarget *target, const MfpCard *card, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      g_autofree char *host = mfp_function_describe (function);
+      g_autofree char *holder = mfp_driver_is_vfio (function->driver)
+                                    ? mfp_libvirt_find_holder (target->libvirt, &function->host)
+                                    : NULL;
+
+      if (!holder)
+        continue;
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "host function %s is attached to domain '%s'; detach it there first", host,
+                   holder);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Makes the card of the request, as the host has it. */
+static MfpCard *
+make_card (MfpTarget *target, const Options *options, Request *request, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autoptr (GArray) hosts = requested_hosts (request);
+  g_autoptr (GPtrArray) devices = mfp_survey_devices (ops, hosts, error);
+  g_autoptr (GPtrArray) others = devices ? mfp_survey_groups (ops, devices, error) : NULL;
+  g_autoptr (MfpCard) card = NULL;
+
+  if (!others)
+    return NULL;
+  card = request->document ? g_steal_pointer (&request->document)
+                           : mfp_card_from_selections (request->selections, devices,
+                                                       request->rest, error);
+  if (!card)
+    return NULL;
+  for (guint i = 0; options->managed && i < card->functions->len; i++)
+    ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
+        = strcmp (options->managed, "yes") == 0;
+  if (!mfp_admit_host (card, devices, others, target->live != NULL, error))
+    return NULL;
+  return g_steal_pointer (&card);
+}
+
+/* Finds out what of the card @guest has; FALSE when it is a part. */
+static gboolean
+check_presence (const MfpCard *card, const MfpGuest *guest, const char *form,
+                MfpPresence *presence, MfpPciAddress *slot, GError **error)
+{
+  g_autofree char *difference = NULL;
+
+  *presence = mfp_card_presence (card, guest, slot, &difference);
+  if (*presence != MFP_PARTIAL)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "the %s domain '%s' has a part of the card, or has it otherwise: %s", form,
+               guest->name, difference);
+  return FALSE;
+}
+
+/* Leaves in @target only the forms that lack the card, and in @card the slot
+ * where one of them has it. */
+static gboolean
+skip_present (MfpTarget *target, MfpCard *card, GError **error)
+{
+  MfpPresence live = MFP_ABSENT, config = MFP_ABSENT;
+  MfpPciAddress slot = card->slot;
+
+  if (target->live && !check_presence (card, target->live, "running", &live, &slot, error))
+    return FALSE;
+  if (target->config
+      && !check_presence (card, target->config, "persistent", &config, &slot, error))
+    return FALSE;
+  if (live == MFP_ABSENT && config == MFP_ABSENT)
+    return TRUE;
+  if (card->has_slot && !mfp_pci_address_equal (&slot, &card->slot))
+    {
+      g_autofree char *name = mfp_pci_address_format_slot (&slot);
+
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "the card is attached in another guest slot, %s; detach it first", name);
+      return FALSE;
+    }
+  card->slot = slot;
+  card->has_slot = TRUE;
+  if (live == MFP_PRESENT)
+    g_clear_pointer (&target->live, mfp_guest_free);
+  if (config == MFP_PRESENT)
+    g_clear_pointer (&target->config, mfp_guest_free);
+  return TRUE;
+}
+
+/* Settles the guest slot: the one asked for, or a free one that is not in
+ * @lost, the slots that other runs were quicker to take. */
+static gboolean
+settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const GArray *lost,
+             GError **error)
+{
+  if (asked)
+    return mfp_guest_check_slot (target->live, target->config, &card->slot, error);
+  card->has_slot = mfp_guest_choose_slot (target->live, target->config, lost, &card->slot, error);
+  return card->has_slot;
+}
+
+static MfpPlan *
+make_plan (const MfpTarget *target, MfpCard *card, gboolean wait, GError **error)
+{
+  const MfpBus *bus = target->live ? mfp_guest_bus (target->live, card->slot.bus) : NULL;
+  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+
+  if (bus && !name)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "libvirt gives no alias for the controller of guest bus %u",
+                   card->slot.bus);
+      return NULL;
+    }
+  return mfp_plan_attach (card, name, target->config != NULL, NULL, wait);
+}
+
+static char *
+report (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+        gboolean changed)
+{
+  MfpReport result = {
+    .command = "attach",
+    .domain = mfp_libvirt_domain_name (target->libvirt),
+    .changed = changed,
+    .card = card,
+  };
+
+  return mfp_report_format (&result, invocation->format);
+}
+
+/* Plugs the card; when another run takes the slot first, tries the next. */
+static char *
+attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
+        MfpCard *card, gboolean asked_slot, GError **error)
+{
+  g_autoptr (GArray) lost = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  while (TRUE)
+    {
+      g_autoptr (GError) local = NULL;
+      MfpPlan *plan = make_plan (target, card, options->wait != 0, error);
+      g_autofree char *text = NULL;
+      gboolean done;
+
+      if (!plan)
+        return NULL;
+      done = mfp_target_execute (target, invocation, &options->common, plan, &local);
+      if (done)
+        text = report (target, invocation, card, TRUE);
+      plan->card = NULL;
+      mfp_plan_free (plan);
+      if (done)
+        return g_steal_pointer (&text);
+      if (asked_slot || !g_error_matches (local, MFP_ERROR, MFP_ERROR_ALIAS_TAKEN))
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      g_array_append_val (lost, card->slot);
+      if (!settle_slot (target, card, FALSE, lost, error)
+          || !mfp_card_name_functions (card, error))
+        return NULL;
+    }
+}
+
+/* From the open domain on. */
+static char *
+attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
+           Request *request, GError **error)
+{
+  g_autoptr (MfpCard) card = NULL;
+  gboolean asked_slot;
+
+  if (!mfp_admit_guest (target->live ? target->live : target->config, error)
+      || !(options->common.dry_run || mfp_target_can_change (target, error)))
+    return NULL;
+  card = make_card (target, options, request, error);
+  if (!card)
+    return NULL;
+  if (request->has_slot)
+    {
+      card->slot = request->slot;
+      card->has_slot = TRUE;
+    }
+  if (!skip_present (target, card, error))
+    return NULL;
+  if (!target->live && !target->config)
+    return options->common.dry_run ? mfp_devices_format (card)
+                                   : report (target, invocation, card, FALSE);
+  asked_slot = card->has_slot;
+  if (!check_holders (target, card, error)
+      || !settle_slot (target, card, asked_slot, NULL, error)
+      || !mfp_card_name_functions (card, error))
+    return NULL;
+  if (options->common.dry_run)
+    return mfp_devices_format (card);
+  return attach (target, invocation, options, card, asked_slot, error);
+}
+
+char *
+mfp_cmd_attach (MfpInvocation *invocation, GError **error)
+{
+  g_auto (Options) options = { .common.timeout = MFP_TIMEOUT_DEFAULT };
+  const struct poptOption table[] = {
+    { "functions", '\0', POPT_ARG_STRING, &options.functions, 0,
+      "which functions of the device, such as 0,2-3", "LIST" },
+    { "rest", '\0', POPT_ARG_STRING, &options.rest, 0,
+      "what becomes of its other functions: left alone (default), or held unseen for the guest",
+      "keep|unassigned" },
+    { "slot", '\0', POPT_ARG_STRING, &options.slot, 0,
+      "the guest slot, such as 0000:02:00 (default: a free one)", "GUEST-ADDRESS" },
+    { "managed", '\0', POPT_ARG_STRING, &options.managed, 0,
+      "take functions from their host drivers and give them back (default), or expect them on "
+      "vfio-pci",
+      "yes|no" },
+    { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
+      "wait until the guest has assigned addresses to the card", NULL },
+    MFP_COMMON_OPTIONS (&options.common),
+  };
+  g_auto (Request) request = { 0 };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+  g_autoptr (MfpTarget) target = NULL;
+
+  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN DEVICE...", &options.common,
+                          &arguments, &help, error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  if (!read_request (&options, arguments, &request, error))
+    return NULL;
+  target = mfp_target_open (invocation, &options.common, arguments[0], error);
+  return target ? attach_to (target, invocation, &options, &request, error) : NULL;
+}

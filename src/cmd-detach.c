@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * detach: words or a document -> what the guest has of it -> plan -> print it
+ * or run it -> report.
+ */
+#include "config.h"
+
+#include "command.h"
+#include "error.h"
+#include "hostdev-xml.h"
+#include "plan.h"
+#include "qmp.h"
+
+#include <string.h>
+
+/* The functions of a document, as if they had been named one by one. */
+static GArray *
+selections_of (const MfpCard *document)
+{
+  GArray *selections = g_array_new (FALSE, FALSE, sizeof (MfpSelection));
+
+  for (guint i = 0; i < document->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (document->functions, i);
+      MfpSelection selection = { .host = function->host,
+                                 .guest_function = MFP_GUEST_FUNCTION_UNSET };
+
+      g_array_append_val (selections, selection);
+    }
+  return selections;
+}
+
+static GArray *
+read_request (const MfpCommonOptions *options, const GStrv arguments, GError **error)
+{
+  g_autoptr (MfpCard) document = NULL;
+
+  if (!arguments[0] || (!arguments[1] && !options->file) || (arguments[1] && options->file))
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
+                           "detach takes a domain, and devices or --file");
+      return NULL;
+    }
+  if (!options->file)
+    return mfp_selection_parse ((const char *const *) arguments + 1, NULL, error);
+  document = mfp_read_document (options->file, error);
+  return document ? selections_of (document) : NULL;
+}
+
+/* The record of an attach that has to do with @selections, or NULL. */
+static const MfpRecord *
+find_record (const MfpGuest *guest, const GArray *selections)
+{
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      for (guint j = 0; j < record->functions->len; j++)
+        {
+          const MfpRecordFunction *function = g_ptr_array_index (record->functions, j);
+
+          if (mfp_selection_names (selections, &function->host))
+            return record;
+        }
+    }
+  return NULL;
+}
+
+/* Refuses functions in several guest slots: each is a card of its own. */
+static gboolean
+check_one_slot (const MfpCard *card, const MfpGuest *guest, GError **error)
+{
+  g_autoptr (GString) places = g_string_new (NULL);
+  const MfpPciAddress *first = NULL;
+  gboolean several = FALSE;
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
+      g_autofree char *host = NULL, *address = NULL;
+
+      if (!device || !device->has_address)
+        continue;
+      first = first ? first : &device->address;
+      several = several || !mfp_pci_address_same_slot (first, &device->address);
+      host = mfp_function_describe (function);
+      address = mfp_pci_address_format (&device->address);
+      g_string_append_printf (places, "%s%s at %s", places->len ? ", " : "", host, address);
+    }
+  if (several)
+    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                 "the functions named are in several guest slots: %s; detach one slot at a time",
+                 places->str);
+  return !several;
+}
+
+static void
+append_item (GString *list, const char *item)
+{
+  g_string_append_printf (list, "%s%s", list->len ? ", " : "", item);
+}
+
+/* Lists what shares the slot of the card in @guest and is not in @selections:
+ * by the XML and, for functions that libvirt believes unassigned, by the
+ * record. */
+static void
+list_companions (const MfpCard *card, const MfpGuest *guest, const GArray *selections,
+                 GString *list)
+{
+  const MfpGuestDevice *device = NULL;
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      g_autofree char *host = mfp_function_describe (function);
+
+      if (mfp_function_is_exposed (function) && !mfp_selection_names (selections, &function->host))
+        append_item (list, host);
+    }
+  while (card->has_slot && (device = mfp_guest_next_in_slot (guest, &card->slot, device)))
+    {
+      g_autofree char *what = mfp_guest_device_describe (device);
+
+      if (!device->is_hostdev
+          || !(mfp_card_find_host (card, &device->host)
+               || mfp_selection_names (selections, &device->host)))
+        append_item (list, what);
+    }
+}
+
+/* The golden rule: nothing goes that was not named. */
+static gboolean
+check_consent (const GString *companions, GError **error)
+{
+  if (companions->len == 0)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "the guest would lose the whole slot, and with it what was not named: %s; name "
+               "the device, or all of its functions, to detach it",
+               companions->str);
+  return FALSE;
+}
+
+static const MfpGuestDevice *
+find_alias (const MfpGuest *guest, const char *alias)
+{
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (g_strcmp0 (device->alias, alias) == 0)
+        return device;
+    }
+  return NULL;
+}
+
+static gboolean
+same_place (const MfpQemuDevice *a, const MfpQemuDevice *b)
+{
+  return a->slot == b->slot && g_strcmp0 (a->parent, b->parent) == 0;
+}
+
+/* Learns from QEMU which functions share the slot of the card's function 0
+ * though libvirt believes them unassigned: those of a card that was plugged by
+ * hand, without a record. What was not named goes to @companions. */
+static gboolean
+learn_from_qemu (MfpCard *card, MfpTarget *target, GString *companions, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autofree char *command = mfp_qmp_query_pci ();
+  g_autofree char *answer = ops->qmp (ops, command, error);
+  g_autoptr (GPtrArray) pci = answer ? mfp_qmp_parse_pci (answer, error) : NULL;
+  const MfpFunction *zero = mfp_card_find_guest (card, 0);
+  const MfpQemuDevice *first = pci && zero ? mfp_qmp_find_device (pci, zero->alias) : NULL;
+
+  for (guint i = 0; first && i < pci->len; i++)
+    {
+      const MfpQemuDevice *device = g_ptr_array_index (pci, i);
+      const MfpGuestDevice *known = find_alias (target->live, device->id);
+      MfpFunction *function;
+
+      if (!same_place (device, first) || (known && known->has_address))
+        continue;
+      function = known && known->is_hostdev ? mfp_card_find_host (card, &known->host) : NULL;
+      if (function)
+        function->guest_function = (int) device->function;
+      else
+        append_item (companions, device->id);
+    }
+  return pci != NULL;
+}
+
+/* What of @selections the running guest has, consent checked. */
+static MfpCard *
+find_live (MfpTarget *target, const GArray *selections, gboolean ask_qemu, GError **error)
+{
+  const MfpRecord *record = find_record (target->live, selections);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (target->live, selections, record);
+  g_autoptr (GString) companions = g_string_new (NULL);
+
+  if (card->functions->len == 0)
+    return g_steal_pointer (&card);
+  if (!check_one_slot (card, target->live, error))
+    return NULL;
+  list_companions (card, target->live, selections, companions);
+  if (ask_qemu && !learn_from_qemu (card, target, companions, error))
+    return NULL;
+  if (!check_consent (companions, error))
+    return NULL;
+  return g_steal_pointer (&card);
+}
+
+/* The <hostdev> elements of @selections in the persistent XML, consent
+ * checked: (element-type utf8); the caller owns it. */
+static GPtrArray *
+find_persistent (const MfpGuest *guest, const GArray *selections, GError **error)
+{
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, selections, NULL);
+  g_autoptr (GPtrArray) elements = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GString) companions = g_string_new (NULL);
+
+  if (!check_one_slot (card, guest, error))
+    return NULL;
+  list_companions (card, guest, selections, companions);
+  if (!check_consent (companions, error))
+    return NULL;
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      g_ptr_array_add (elements, g_strdup (mfp_guest_find_host (guest, &function->host)->xml));
+    }
+  return g_steal_pointer (&elements);
+}
+
+static char *
+report (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+        gboolean changed)
+{
+  MfpReport result = {
+    .command = "detach",
+    .domain = mfp_libvirt_domain_name (target->libvirt),
+    .changed = changed,
+    .card = card,
+  };
+
+  return mfp_report_format (&result, invocation->format);
+}
+
+/* From the open domain on. */
+static char *
+detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOptions *options,
+             const GArray *selections, GError **error)
+{
+  g_autoptr (MfpCard) card = NULL;
+  g_autoptr (GPtrArray) persistent = NULL;
+  g_autoptr (MfpPlan) plan = NULL;
+
+  card = target->live ? find_live (target, selections, !options->dry_run, error)
+                      : mfp_card_from_guest (target->config, selections, NULL);
+  if (!card)
+    return NULL;
+  persistent = target->config ? find_persistent (target->config, selections, error) : NULL;
+  if (target->config && !persistent)
+    return NULL;
+  if (options->dry_run)
+    return mfp_devices_format (card);
+  if (card->functions->len == 0 && !(persistent && persistent->len > 0))
+    return report (target, invocation, NULL, FALSE);
+  if (!mfp_target_can_change (target, error))
+    return NULL;
+  plan = mfp_plan_detach (g_steal_pointer (&card), target->live != NULL, persistent);
+  if (!mfp_target_execute (target, invocation, options, plan, error))
+    return NULL;
+  return report (target, invocation, plan->card, TRUE);
+}
+
+char *
+mfp_cmd_detach (MfpInvocation *invocation, GError **error)
+{
+  g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  const struct poptOption table[] = { MFP_COMMON_OPTIONS (&options) };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+  g_autoptr (GArray) selections = NULL;
+  g_autoptr (MfpTarget) target = NULL;
+
+  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN DEVICE...", &options,
+                          &arguments, &help, error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  selections = read_request (&options, arguments, error);
+  if (!selections)
+    return NULL;
+  target = mfp_target_open (invocation, &options, arguments[0], error);
+  return target ? detach_from (target, invocation, &options, selections, error) : NULL;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "command.h"
+
+#include "error.h"
+#include "hostdev-xml.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIMEOUT_MAX 86400 /* seconds */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FILE, fclose)
+
+void
+mfp_common_options_clear (MfpCommonOptions *options)
+{
+  g_clear_pointer (&options->file, g_free);
+  g_clear_pointer (&options->format, g_free);
+}
+
+static char *
+help_text (poptContext context)
+{
+  char *text = NULL;
+  size_t length;
+  FILE *stream = open_memstream (&text, &length);
+
+  poptPrintHelp (context, stream, 0);
+  fclose (stream);
+  return text;
+}
+
+static gboolean
+usage_error (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static gboolean
+usage_error (GError **error, const char *format, ...)
+{
+  va_list args;
+  g_autofree char *text = NULL;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, text);
+  return FALSE;
+}
+
+static gboolean
+check_common (MfpInvocation *invocation, const MfpCommonOptions *common, GError **error)
+{
+  if (!mfp_format_parse (common->format, &invocation->format, error))
+    return FALSE;
+  if (common->current && (common->live || common->config || common->persistent))
+    return usage_error (error, "--current excludes --live, --config and --persistent");
+  if (common->timeout < 1 || common->timeout > TIMEOUT_MAX)
+    return usage_error (error, "--timeout takes 1 to %d seconds", TIMEOUT_MAX);
+  return TRUE;
+}
+
+gboolean
+mfp_parse_options (MfpInvocation *invocation, const struct poptOption *table, const char *usage,
+                   const MfpCommonOptions *common, GStrv *arguments, char **help,
+                   GError **error)
+{
+  /* popt's help calls the program by the first word. */
+  g_autofree char *name = g_strconcat ("virt-mfplug ", invocation->words[0], NULL);
+  g_autofree const char **words
+      = g_memdup2 (invocation->words, (g_strv_length (invocation->words) + 1) * sizeof (char *));
+  poptContext context;
+  int result;
+
+  words[0] = name;
+  context = poptGetContext (NULL, (int) g_strv_length (invocation->words), words, table, 0);
+  poptSetOtherOptionHelp (context, usage);
+  while ((result = poptGetNextOpt (context)) >= 0)
+    ;
+  if (result < -1)
+    usage_error (error, "%s: %s", poptBadOption (context, POPT_BADOPTION_NOALIAS),
+                 poptStrerror (result));
+  else if (common->help)
+    *help = help_text (context);
+  *arguments = g_strdupv ((GStrv) poptGetArgs (context));
+  if (!*arguments)
+    *arguments = g_new0 (char *, 1);
+  poptFreeContext (context);
+  return result == -1 && (*help || check_common (invocation, common, error));
+}
+
+void
+mfp_target_free (MfpTarget *target)
+{
+  if (!target)
+    return;
+  mfp_guest_free (target->live);
+  mfp_guest_free (target->config);
+  mfp_libvirt_free (target->libvirt);
+  g_free (target);
+}
+
+static MfpGuest *
+read_guest (MfpLibvirt *libvirt, MfpForm form, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (libvirt);
+  g_autofree char *xml = ops->domain_xml (ops, form, error);
+
+  return xml ? mfp_guest_parse (xml, error) : NULL;
+}
+
+static gboolean
+read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
+{
+  const char *name = mfp_libvirt_domain_name (target->libvirt);
+  gboolean active = mfp_libvirt_domain_is_active (target->libvirt);
+  gboolean current = !options->live && !options->config && !options->persistent;
+  gboolean live = options->live || (active && (options->persistent || current));
+  gboolean config = options->config || options->persistent || (!active && current);
+
+  if (live && !active)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "domain '%s' is not running, so there is nothing to change live; "
+                   "--config affects its next start",
+                   name);
+      return FALSE;
+    }
+  if (config && !mfp_libvirt_domain_is_persistent (target->libvirt))
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "domain '%s' is transient and has no persistent XML; use --live", name);
+      return FALSE;
+    }
+  if (live)
+    target->live = read_guest (target->libvirt, MFP_LIVE, error);
+  if (config && (!live || target->live))
+    target->config = read_guest (target->libvirt, MFP_CONFIG, error);
+  return (!live || target->live) && (!config || target->config);
+}
+
+/* What a second signal prints: whatever was under way stays as it is. */
+static char *
+parting_words (const char *domain)
+{
+  g_autofree char *quoted = g_shell_quote (domain);
+
+  return g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
+                          "neither finished nor undone.\n"
+                          "To mend it: virt-mfplug recover %s\n",
+                          quoted);
+}
+
+MfpTarget *
+mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
+                 const char *domain, GError **error)
+{
+  g_autoptr (MfpTarget) target = g_new0 (MfpTarget, 1);
+  g_autofree char *parting = parting_words (domain);
+  MfpInterrupt *interrupt = options->dry_run ? NULL
+                                             : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+
+  target->libvirt = mfp_libvirt_open (invocation->uri, interrupt, error);
+  if (!target->libvirt || !mfp_libvirt_use_domain (target->libvirt, domain, error))
+    return NULL;
+  if (!read_forms (target, options, error))
+    {
+      mfp_error_recode (error, MFP_ERROR_REFUSED);
+      return NULL;
+    }
+  return g_steal_pointer (&target);
+}
+
+/* Standard input, whole. */
+static char *
+read_stdin (gsize *length)
+{
+  GString *text = g_string_new (NULL);
+  char buffer[4096];
+  size_t count;
+
+  while ((count = fread (buffer, 1, sizeof buffer, stdin)) > 0)
+    g_string_append_len (text, buffer, (gssize) count);
+  *length = text->len;
+  return g_string_free (text, FALSE);
+}
+
+MfpCard *
+mfp_read_document (const char *file, GError **error)
+{
+  gboolean is_stdin = strcmp (file, "-") == 0;
+  g_autofree char *text = NULL;
+  gsize length;
+
+  if (is_stdin)
+    text = read_stdin (&length);
+  else if (!g_file_get_contents (file, &text, &length, error))
+    {
+      mfp_error_recode (error, MFP_ERROR_REFUSED);
+      return NULL;
+    }
+  return mfp_devices_parse (text, length, is_stdin ? "standard input" : file, error);
+}
+
+gboolean
+mfp_target_can_change (MfpTarget *target, GError **error)
+{
+  g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
+
+  if (g_strcmp0 (driver, "QEMU") == 0)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "libvirt's %s driver cannot plug a multifunction card; supported is QEMU. "
+               "--dry-run works here",
+               driver ? driver : "unknown");
+  return FALSE;
+}
+
+static void
+print_progress (gpointer data G_GNUC_UNUSED, const char *step, gboolean undo)
+{
+  g_printerr ("virt-mfplug: %s%s\n", undo ? "(back) " : "", step);
+}
+
+gboolean
+mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
+                    const MfpCommonOptions *options, const MfpPlan *plan, GError **error)
+{
+  MfpExecuteOptions execute = {
+    .timeout = options->timeout * G_TIME_SPAN_SECOND,
+    .progress = invocation->verbose ? print_progress : NULL,
+  };
+
+  return mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
+}

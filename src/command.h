@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the subcommands share: their place in main()'s table, the options that
+ * attach and detach have in common, and the steps from words to an open domain.
+ */
+#pragma once
+
+#include "execute.h"
+#include "ops-libvirt.h"
+#include "report.h"
+#include "selection.h"
+
+#include <popt.h>
+
+/**
+ * MfpInvocation:
+ * @uri: (nullable): --connect
+ * @words: NULL-terminated: the subcommand's own words, its name first
+ * @format: (out): how an error is to be told, too
+ *
+ * One call of a subcommand, with main()'s own options.
+ */
+typedef struct
+{
+  const char *uri;
+  gboolean quiet;
+  gboolean verbose;
+  GStrv words;
+  MfpFormat format;
+} MfpInvocation;
+
+/* A subcommand. Returns what goes to stdout, for the caller to free; NULL on
+ * error. */
+typedef char *(*MfpCommand) (MfpInvocation *invocation, GError **error);
+
+char *mfp_cmd_attach (MfpInvocation *invocation, GError **error);
+char *mfp_cmd_detach (MfpInvocation *invocation, GError **error);
+
+/* The options of attach and detach alike; the strings belong to it. */
+typedef struct
+{
+  char *file;
+  char *format;
+  int live;
+  int config;
+  int persistent;
+  int current;
+  int dry_run;
+  int timeout; /* seconds */
+  int help;
+} MfpCommonOptions;
+
+#define MFP_TIMEOUT_DEFAULT 60 /* seconds */
+
+void mfp_common_options_clear (MfpCommonOptions *options);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
+
+/* Entries of a popt table that fill @o. */
+#define MFP_COMMON_OPTIONS(o)                                                                     \
+  { "file", '\0', POPT_ARG_STRING, &(o)->file, 0,                                                 \
+    "read the functions from a <devices> document; - is standard input", "XML" },                 \
+  { "live", '\0', POPT_ARG_NONE, &(o)->live, 0, "affect the running domain", NULL },              \
+  { "config", '\0', POPT_ARG_NONE, &(o)->config, 0, "affect the next start of the domain", NULL }, \
+  { "persistent", '\0', POPT_ARG_NONE, &(o)->persistent, 0,                                       \
+    "affect the next start, and the domain if it is running", NULL },                             \
+  { "current", '\0', POPT_ARG_NONE, &(o)->current, 0,                                             \
+    "affect the domain in its current state (default)", NULL },                                   \
+  { "dry-run", '\0', POPT_ARG_NONE, &(o)->dry_run, 0,                                             \
+    "print the <devices> document and touch nothing", NULL },                                     \
+  { "timeout", '\0', POPT_ARG_INT, &(o)->timeout, 0,                                              \
+    "how long to wait for the guest, 1 to 86400 (default 60)", "SECONDS" },                       \
+  { "format", '\0', POPT_ARG_STRING, &(o)->format, 0, "format of the result (default text)",      \
+    "text|json" },                                                                                \
+  { "help", 'h', POPT_ARG_NONE, &(o)->help, 0, "show this help", NULL },                          \
+  POPT_TABLEEND
+
+/**
+ * mfp_parse_options:
+ * @usage: what follows the options, for --help
+ * @table: fills @common too
+ * @arguments: (out): the words that are no options; the caller frees
+ * @help: (out): the help text when it was asked for; the caller frees
+ *
+ * Also checks the common options. FALSE: MFP_ERROR_USAGE.
+ */
+gboolean mfp_parse_options (MfpInvocation *invocation, const struct poptOption *table,
+                            const char *usage, const MfpCommonOptions *common,
+                            GStrv *arguments, char **help, GError **error);
+
+/**
+ * MfpTarget:
+ * @live, @config: (nullable): the forms of the domain that are to be changed
+ *
+ * An open domain.
+ */
+typedef struct
+{
+  MfpLibvirt *libvirt;
+  MfpGuest *live;
+  MfpGuest *config;
+} MfpTarget;
+
+void mfp_target_free (MfpTarget *target);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
+
+/* Connects, finds the domain and reads the forms that @options mean, in
+ * virsh's sense of --live, --config, --persistent and --current. */
+MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
+                            const char *domain, GError **error);
+
+/* The <devices> document that --file names. */
+MfpCard *mfp_read_document (const char *file, GError **error);
+
+/* Refuses the connection of a driver that cannot plug. */
+gboolean mfp_target_can_change (MfpTarget *target, GError **error);
+
+/* Runs @plan on @target, with progress on stderr if asked for. */
+gboolean mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
+                             const MfpCommonOptions *options, const MfpPlan *plan,
+                             GError **error);

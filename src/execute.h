@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Runs a plan, and undoes it when a step fails.
+ */
+#pragma once
+
+#include "ops.h"
+#include "plan.h"
+
+/**
+ * MfpExecuteOptions:
+ * @timeout: microseconds; how long each wait for the guest, for QEMU or for
+ *   the host may take
+ * @progress: (nullable): called before each step with what it is; @undo: it
+ *   undoes one
+ */
+typedef struct
+{
+  gint64 timeout;
+  void (*progress) (gpointer data, const char *step, gboolean undo);
+  gpointer data;
+} MfpExecuteOptions;
+
+/**
+ * mfp_execute:
+ *
+ * Runs the strict steps of @plan in order; when one fails, undoes what was
+ * done, in reverse, except where the guest is merely late
+ * (MFP_ERROR_PENDING). Then runs the others, each whatever became of those
+ * before.
+ *
+ * Returns: TRUE when the goal is reached. Errors: MFP_ERROR_PENDING: the
+ * request stands; MFP_ERROR_LEFT: undoing or completing failed, and the
+ * message lists where each function is; MFP_ERROR_ALIAS_TAKEN: another run has
+ * the slot, and all was undone; anything else: failed, and all was undone.
+ */
+gboolean mfp_execute (const MfpPlan *plan, MfpOps *ops, const MfpExecuteOptions *options,
+                      GError **error);

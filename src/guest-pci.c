@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "guest-pci.h"
+
+#include "error.h"
+#include "xml.h"
+
+#include <string.h>
+
+/* What can be plugged below each model, and whether into a running guest:
+ * the rules of virDomainPCIAddressBusSetModel() in libvirt. A bus that takes
+ * only ports or bridges has no slots for us. */
+static const struct
+{
+  const char *name;
+  guint first_slot;
+  guint slots;
+  gboolean hotplug;
+  gboolean is_port;
+} bus_models[] = {
+  [MFP_BUS_PCI_ROOT] = { "pci-root", 1, 31, TRUE, FALSE },
+  [MFP_BUS_PCIE_ROOT] = { "pcie-root", 0, 0, FALSE, FALSE },
+  [MFP_BUS_PCI_BRIDGE] = { "pci-bridge", 1, 31, TRUE, FALSE },
+  [MFP_BUS_DMI_TO_PCI_BRIDGE] = { "dmi-to-pci-bridge", 0, 0, FALSE, FALSE },
+  [MFP_BUS_PCIE_TO_PCI_BRIDGE] = { "pcie-to-pci-bridge", 1, 31, TRUE, FALSE },
+  [MFP_BUS_PCIE_ROOT_PORT] = { "pcie-root-port", 0, 1, TRUE, TRUE },
+  [MFP_BUS_PCIE_SWITCH_UPSTREAM_PORT] = { "pcie-switch-upstream-port", 0, 0, FALSE, FALSE },
+  [MFP_BUS_PCIE_SWITCH_DOWNSTREAM_PORT] = { "pcie-switch-downstream-port", 0, 1, TRUE, TRUE },
+  [MFP_BUS_PCI_EXPANDER_BUS] = { "pci-expander-bus", 0, 32, FALSE, FALSE },
+  [MFP_BUS_PCIE_EXPANDER_BUS] = { "pcie-expander-bus", 0, 0, FALSE, FALSE },
+  [MFP_BUS_UNKNOWN] = { "unknown", 0, 0, FALSE, FALSE },
+};
+
+static void
+bus_free (gpointer data)
+{
+  MfpBus *bus = data;
+
+  g_free (bus->alias);
+  g_free (bus);
+}
+
+static void
+device_free (gpointer data)
+{
+  MfpGuestDevice *device = data;
+
+  g_free (device->what);
+  g_free (device->alias);
+  g_free (device->xml);
+  g_free (device);
+}
+
+void
+mfp_guest_free (MfpGuest *guest)
+{
+  if (!guest)
+    return;
+  g_free (guest->name);
+  g_free (guest->id);
+  g_free (guest->type);
+  g_free (guest->arch);
+  g_free (guest->machine);
+  g_ptr_array_unref (guest->buses);
+  g_ptr_array_unref (guest->devices);
+  g_ptr_array_unref (guest->records);
+  g_free (guest);
+}
+
+static MfpBusModel
+bus_model (const char *name)
+{
+  for (guint i = 0; i < MFP_BUS_UNKNOWN; i++)
+    if (g_strcmp0 (bus_models[i].name, name) == 0)
+      return (MfpBusModel) i;
+  return MFP_BUS_UNKNOWN;
+}
+
+static void
+parse_bus (MfpGuest *guest, const xmlNode *node)
+{
+  g_autofree char *model = mfp_xml_attribute (node, "model");
+  const xmlNode *target = mfp_xml_child (node, "target");
+  MfpBus *bus = g_new0 (MfpBus, 1);
+
+  bus->model = bus_model (model);
+  bus->alias = mfp_xml_attribute (mfp_xml_child (node, "alias"), "name");
+  bus->hotplug = !target || !mfp_xml_attribute_is (target, "hotplug", "off");
+  if (target)
+    mfp_xml_attribute_uint (target, "index", G_MAXUINT8, &bus->phb);
+  mfp_xml_attribute_uint (node, "index", G_MAXUINT8, &bus->index);
+  g_ptr_array_add (guest->buses, bus);
+}
+
+static void
+parse_device (MfpGuest *guest, xmlNode *node)
+{
+  const xmlNode *address = mfp_xml_child (node, "address");
+  MfpGuestDevice device = { 0 };
+
+  if (mfp_xml_is (node, "controller") && mfp_xml_attribute_is (node, "type", "pci"))
+    parse_bus (guest, node);
+  if (mfp_xml_is (node, "iommu"))
+    guest->has_iommu = TRUE;
+
+  device.has_address = address && mfp_xml_attribute_is (address, "type", "pci")
+                       && mfp_xml_address (address, &device.address);
+  device.is_hostdev
+      = mfp_xml_is (node, "hostdev") && mfp_xml_attribute_is (node, "type", "pci")
+        && mfp_xml_address (mfp_xml_child (mfp_xml_child (node, "source"), "address"),
+                            &device.host);
+  if (!device.has_address && !device.is_hostdev)
+    return;
+
+  device.what = g_strdup ((const char *) node->name);
+  device.alias = mfp_xml_attribute (mfp_xml_child (node, "alias"), "name");
+  if (device.is_hostdev)
+    {
+      device.managed = mfp_xml_attribute_is (node, "managed", "yes");
+      device.xml = mfp_xml_serialize (node);
+    }
+  g_ptr_array_add (guest->devices, g_memdup2 (&device, sizeof device));
+}
+
+static void
+parse_metadata (MfpGuest *guest, const xmlNode *metadata)
+{
+  for (const xmlNode *node = mfp_xml_first_element (metadata); node;
+       node = mfp_xml_next_element (node))
+    {
+      MfpRecord *record = mfp_record_parse (node);
+
+      if (record)
+        g_ptr_array_add (guest->records, record);
+    }
+}
+
+static void
+parse_os (MfpGuest *guest, const xmlNode *os)
+{
+  const xmlNode *type = mfp_xml_child (os, "type");
+
+  guest->arch = mfp_xml_attribute (type, "arch");
+  guest->machine = mfp_xml_attribute (type, "machine");
+}
+
+/* Takes what is of use from a child of <domain> or of <devices>. */
+static void
+parse_element (MfpGuest *guest, int depth, xmlNode *node)
+{
+  if (depth == 2)
+    parse_device (guest, node);
+  else if (mfp_xml_is (node, "name") && !guest->name)
+    guest->name = mfp_xml_text (node);
+  else if (mfp_xml_is (node, "os") && !guest->arch)
+    parse_os (guest, node);
+  else if (mfp_xml_is (node, "metadata"))
+    parse_metadata (guest, node);
+}
+
+/* Moves the reader through the elements of depth 1, and of depth 2 below
+ * <devices>, one subtree in memory at a time. */
+static gboolean
+read_domain (MfpGuest *guest, xmlTextReader *reader)
+{
+  int more = xmlTextReaderRead (reader);
+
+  while (more == 1)
+    {
+      int depth = xmlTextReaderDepth (reader);
+      const char *name = (const char *) xmlTextReaderConstLocalName (reader);
+      xmlNode *node;
+
+      if (xmlTextReaderNodeType (reader) != XML_READER_TYPE_ELEMENT)
+        {
+          more = xmlTextReaderRead (reader);
+          continue;
+        }
+      if (depth == 0)
+        {
+          if (g_strcmp0 (name, "domain") != 0)
+            return FALSE;
+          guest->type = mfp_xml_attribute (xmlTextReaderCurrentNode (reader), "type");
+          guest->id = mfp_xml_attribute (xmlTextReaderCurrentNode (reader), "id");
+        }
+      if (depth == 0 || (depth == 1 && g_strcmp0 (name, "devices") == 0))
+        {
+          more = xmlTextReaderRead (reader);
+          continue;
+        }
+      node = xmlTextReaderExpand (reader);
+      if (!node)
+        return FALSE;
+      parse_element (guest, depth, node);
+      more = xmlTextReaderNext (reader);
+    }
+  return more == 0 && guest->type;
+}
+
+MfpGuest *
+mfp_guest_parse (const char *xml, GError **error)
+{
+  g_autoptr (MfpGuest) guest = g_new0 (MfpGuest, 1);
+  g_autoptr (xmlTextReader) reader = mfp_xml_reader_new (xml, strlen (xml));
+
+  guest->buses = g_ptr_array_new_with_free_func (bus_free);
+  guest->devices = g_ptr_array_new_with_free_func (device_free);
+  guest->records = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_record_free);
+  if (!reader || !read_domain (guest, reader))
+    {
+      mfp_xml_set_error (error, "domain XML");
+      return NULL;
+    }
+  return g_steal_pointer (&guest);
+}
+
+const MfpBus *
+mfp_guest_bus (const MfpGuest *guest, guint index)
+{
+  for (guint i = 0; i < guest->buses->len; i++)
+    {
+      const MfpBus *bus = g_ptr_array_index (guest->buses, i);
+
+      if (bus->index == index)
+        return bus;
+    }
+  return NULL;
+}
+
+const MfpGuestDevice *
+mfp_guest_find_host (const MfpGuest *guest, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (device->is_hostdev && mfp_pci_address_equal (&device->host, host))
+        return device;
+    }
+  return NULL;
+}
+
+const MfpGuestDevice *
+mfp_guest_next_in_slot (const MfpGuest *guest, const MfpPciAddress *slot,
+                        const MfpGuestDevice *after)
+{
+  gboolean past = after == NULL;
+
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (past && device->has_address
+          && mfp_pci_address_same_slot (&device->address, slot))
+        return device;
+      past = past || device == after;
+    }
+  return NULL;
+}
+
+const MfpRecord *
+mfp_guest_find_record (const MfpGuest *guest, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      if (mfp_record_find (record, host))
+        return record;
+    }
+  return NULL;
+}
+
+char *
+mfp_guest_device_describe (const MfpGuestDevice *device)
+{
+  if (device->is_hostdev)
+    {
+      g_autofree char *host = mfp_pci_address_format (&device->host);
+
+      return g_strdup_printf ("hostdev %s", host);
+    }
+  return device->alias ? g_strdup_printf ("%s %s", device->what, device->alias)
+                       : g_strdup (device->what);
+}
+
+static gboolean
+machine_is (const MfpGuest *guest, const char *name)
+{
+  return guest->machine && strstr (guest->machine, name) != NULL;
+}
+
+char *
+mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus)
+{
+  gboolean is_pseries = machine_is (guest, "pseries");
+
+  if (bus->model == MFP_BUS_PCIE_ROOT)
+    return g_strdup ("pcie.0");
+  if (bus->model == MFP_BUS_PCI_ROOT && (!is_pseries || bus->phb == 0))
+    return g_strdup ("pci.0");
+  if (!bus->alias)
+    return NULL;
+  return bus->model == MFP_BUS_PCI_ROOT ? g_strconcat (bus->alias, ".0", NULL)
+                                        : g_strdup (bus->alias);
+}
+
+/* The chipset of a pc machine lies in slot 1 of its root bus, whether or not
+ * the XML names all of its functions. */
+static gboolean
+slot_is_chipset (const MfpGuest *guest, const MfpBus *bus, guint slot)
+{
+  return bus->model == MFP_BUS_PCI_ROOT && slot == 1 && !machine_is (guest, "pseries");
+}
+
+static gboolean
+slot_exists (const MfpBus *bus, guint slot)
+{
+  return slot >= bus_models[bus->model].first_slot
+         && slot < bus_models[bus->model].first_slot + bus_models[bus->model].slots;
+}
+
+/* Why @slot of @bus cannot be used in @guest, or NULL; the caller frees. */
+static char *
+slot_objection (const MfpGuest *guest, const MfpBus *bus, guint slot, gboolean live)
+{
+  MfpPciAddress address = { .bus = (guint8) bus->index, .slot = (guint8) slot };
+  const MfpGuestDevice *occupant;
+
+  if (!slot_exists (bus, slot))
+    return g_strdup_printf ("%s takes no such device", bus_models[bus->model].name);
+  if (live && !bus_models[bus->model].hotplug)
+    return g_strdup_printf ("%s takes no hotplug", bus_models[bus->model].name);
+  if (live && !bus->hotplug)
+    return g_strdup_printf ("%s has hotplug='off'", bus_models[bus->model].name);
+  if (guest->has_iommu && bus->model != MFP_BUS_PCIE_TO_PCI_BRIDGE)
+    return g_strdup_printf ("%s, and the guest has an IOMMU: functions of one host IOMMU "
+                            "group would need address spaces of their own",
+                            bus_models[bus->model].name);
+  if (slot_is_chipset (guest, bus, slot))
+    return g_strdup ("the chipset is there");
+  occupant = mfp_guest_next_in_slot (guest, &address, NULL);
+  if (occupant)
+    {
+      g_autofree char *what = mfp_guest_device_describe (occupant);
+
+      return g_strdup_printf ("%s is there", what);
+    }
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      if (mfp_pci_address_same_slot (&record->slot, &address))
+        return g_strdup ("another attach holds it, or was interrupted there");
+    }
+  return NULL;
+}
+
+/* The same, for every form of the guest that is to be changed. */
+static char *
+objection (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus, guint slot)
+{
+  const MfpBus *twin;
+  char *reason;
+
+  if (!live)
+    return slot_objection (config, bus, slot, FALSE);
+  reason = slot_objection (live, bus, slot, TRUE);
+  if (reason || !config)
+    return reason;
+  twin = mfp_guest_bus (config, bus->index);
+  if (!twin || twin->model != bus->model)
+    return g_strdup ("the persistent configuration has no such controller");
+  reason = slot_objection (config, twin, slot, FALSE);
+  if (reason)
+    {
+      g_autofree char *bare = reason;
+
+      reason = g_strdup_printf ("in the persistent configuration: %s", bare);
+    }
+  return reason;
+}
+
+static gboolean
+is_taken (const GArray *taken, const MfpPciAddress *slot)
+{
+  for (guint i = 0; taken && i < taken->len; i++)
+    if (mfp_pci_address_same_slot (&g_array_index (taken, MfpPciAddress, i), slot))
+      return TRUE;
+  return FALSE;
+}
+
+/* The highest free slot of @bus. */
+static gboolean
+choose_on_bus (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus,
+               const GArray *taken, MfpPciAddress *slot)
+{
+  for (guint i = MFP_PCI_SLOTS; i-- > 0;)
+    {
+      MfpPciAddress candidate = { .bus = (guint8) bus->index, .slot = (guint8) i };
+      g_autofree char *reason = NULL;
+
+      if (!slot_exists (bus, i) || is_taken (taken, &candidate))
+        continue;
+      reason = objection (live, config, bus, i);
+      if (!reason)
+        {
+          *slot = candidate;
+          return TRUE;
+        }
+    }
+  return FALSE;
+}
+
+/* Lists the buses with slots and why the first slot of each is not free. */
+static char *
+describe_slots (const MfpGuest *live, const MfpGuest *config)
+{
+  const MfpGuest *guest = live ? live : config;
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < guest->buses->len; i++)
+    {
+      const MfpBus *bus = g_ptr_array_index (guest->buses, i);
+      g_autofree char *reason = NULL;
+
+      if (bus_models[bus->model].slots == 0)
+        continue;
+      reason = objection (live, config, bus, bus_models[bus->model].first_slot);
+      g_string_append_printf (text, "\n  bus %u: %s", bus->index,
+                              reason ? reason : "in use");
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+gboolean
+mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
+                       const GArray *taken, MfpPciAddress *slot, GError **error)
+{
+  const MfpGuest *guest = live ? live : config;
+  g_autofree char *slots = NULL, *quoted = NULL;
+
+  for (int ports = 1; ports >= 0; ports--)
+    {
+      gboolean found = FALSE;
+      MfpPciAddress candidate;
+
+      for (guint i = 0; i < guest->buses->len; i++)
+        {
+          const MfpBus *bus = g_ptr_array_index (guest->buses, i);
+
+          if (bus_models[bus->model].is_port == ports
+              && choose_on_bus (live, config, bus, taken, &candidate)
+              && (!found || mfp_pci_address_compare (&candidate, slot) > 0))
+            {
+              *slot = candidate;
+              found = TRUE;
+            }
+        }
+      if (found)
+        return TRUE;
+    }
+
+  slots = describe_slots (live, config);
+  quoted = g_shell_quote (guest->name);
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "domain '%s' has no free slot that takes %s:%s\n"
+               "Add a port, to be there at its next start: "
+               "virt-xml %s --add-device --controller "
+               "type=pci,model=pcie-root-port",
+               guest->name, live ? "a hot-plugged card" : "the card",
+               *slots ? slots : " it has no PCI bus with slots", quoted);
+  return FALSE;
+}
+
+gboolean
+mfp_guest_check_slot (const MfpGuest *live, const MfpGuest *config,
+                      const MfpPciAddress *slot, GError **error)
+{
+  const MfpGuest *guest = live ? live : config;
+  const MfpBus *bus = slot->domain == 0 ? mfp_guest_bus (guest, slot->bus) : NULL;
+  g_autofree char *name = mfp_pci_address_format_slot (slot);
+  g_autofree char *reason = bus ? objection (live, config, bus, slot->slot)
+                                : g_strdup ("the domain has no such bus");
+
+  if (reason)
+    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                 "guest slot %s of domain '%s' cannot be used: %s", name,
+                 guest->name, reason);
+  return reason == NULL;
+}

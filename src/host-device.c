@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "host-device.h"
+
+#include "error.h"
+#include "xml.h"
+
+#include <string.h>
+
+static xmlNode *
+child_capability (const xmlNode *node, const char *type)
+{
+  for (xmlNode *child = mfp_xml_first_element (node); child;
+       child = mfp_xml_next_element (child))
+    if (mfp_xml_is (child, "capability") && mfp_xml_attribute_is (child, "type", type))
+      return child;
+  return NULL;
+}
+
+static void
+parse_group (const xmlNode *node, MfpHostFunction *function)
+{
+  guint number;
+
+  if (!node || !mfp_xml_attribute_uint (node, "number", G_MAXINT, &number))
+    return;
+  function->iommu_group = (int) number;
+  for (xmlNode *child = mfp_xml_first_element (node); child;
+       child = mfp_xml_next_element (child))
+    {
+      MfpPciAddress member;
+
+      if (mfp_xml_address (child, &member))
+        g_array_append_val (function->group, member);
+    }
+}
+
+MfpHostFunction *
+mfp_host_function_parse (const char *xml, GError **error)
+{
+  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "node device", error);
+  g_autoptr (MfpHostFunction) function = g_new0 (MfpHostFunction, 1);
+  g_autofree char *name = NULL, *class_code = NULL;
+  const xmlNode *root, *pci;
+
+  function->iommu_group = MFP_NO_IOMMU_GROUP;
+  function->group = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  if (!doc)
+    return NULL;
+
+  root = xmlDocGetRootElement (doc);
+  pci = child_capability (root, "pci");
+  name = mfp_xml_text (mfp_xml_child (root, "name"));
+  if (!pci || !name || !mfp_pci_address_parse_node_name (name, &function->address))
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
+                   "libvirt's node device '%s' is not a PCI device", name ? name : "?");
+      return NULL;
+    }
+
+  function->driver = mfp_xml_text (mfp_xml_child (mfp_xml_child (root, "driver"), "name"));
+  function->vendor = mfp_xml_text (mfp_xml_child (pci, "vendor"));
+  function->product = mfp_xml_text (mfp_xml_child (pci, "product"));
+  class_code = mfp_xml_text (mfp_xml_child (pci, "class"));
+  function->class_code = class_code ? (guint) g_ascii_strtoull (class_code, NULL, 16) : 0;
+  function->is_bridge = child_capability (pci, "pci-bridge") != NULL;
+  parse_group (mfp_xml_child (pci, "iommuGroup"), function);
+  return g_steal_pointer (&function);
+}
+
+void
+mfp_host_function_free (MfpHostFunction *function)
+{
+  if (!function)
+    return;
+  g_free (function->driver);
+  g_free (function->vendor);
+  g_free (function->product);
+  g_array_unref (function->group);
+  g_free (function);
+}
+
+gboolean
+mfp_driver_is_vfio (const char *driver)
+{
+  g_autofree char *name = NULL;
+
+  if (!driver)
+    return FALSE;
+  name = g_strdelimit (g_strdup (driver), "-", '_');
+  return strcmp (name, "vfio_pci") == 0 || g_str_has_prefix (name, "vfio_pci_")
+         || g_str_has_suffix (name, "_vfio_pci");
+}
+
+gboolean
+mfp_host_function_allows_group (const MfpHostFunction *function)
+{
+  return function->is_bridge || !function->driver
+         || strcmp (function->driver, "pci-stub") == 0
+         || strcmp (function->driver, "pcieport") == 0
+         || mfp_driver_is_vfio (function->driver);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "interrupt.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+struct _MfpInterrupt
+{
+  sigset_t signals;
+  int pipe[2];
+  char *parting;
+  int status;
+  gint came; /* atomic */
+};
+
+static void
+write_fully (int fd, const char *text)
+{
+  gsize left = strlen (text);
+
+  while (left > 0)
+    {
+      gssize written = write (fd, text, left);
+
+      if (written < 0 && errno != EINTR)
+        return;
+      if (written > 0)
+        {
+          text += written;
+          left -= (gsize) written;
+        }
+    }
+}
+
+static gpointer
+receive (gpointer data)
+{
+  MfpInterrupt *interrupt = data;
+  int number;
+
+  sigwait (&interrupt->signals, &number);
+  g_atomic_int_set (&interrupt->came, 1);
+  write_fully (interrupt->pipe[1], "!");
+
+  sigwait (&interrupt->signals, &number);
+  write_fully (STDERR_FILENO, interrupt->parting);
+  _exit (interrupt->status);
+}
+
+MfpInterrupt *
+mfp_interrupt_new (const char *parting, int status)
+{
+  MfpInterrupt *interrupt = g_new0 (MfpInterrupt, 1);
+  g_autoptr (GError) error = NULL;
+
+  if (!g_unix_open_pipe (interrupt->pipe, FD_CLOEXEC, &error))
+    g_error ("%s", error->message);
+  interrupt->parting = g_strdup (parting);
+  interrupt->status = status;
+  sigemptyset (&interrupt->signals);
+  sigaddset (&interrupt->signals, SIGINT);
+  sigaddset (&interrupt->signals, SIGTERM);
+  pthread_sigmask (SIG_BLOCK, &interrupt->signals, NULL);
+  g_thread_unref (g_thread_new ("signals", receive, interrupt));
+  return interrupt;
+}
+
+int
+mfp_interrupt_fd (MfpInterrupt *interrupt)
+{
+  return interrupt->pipe[0];
+}
+
+gboolean
+mfp_interrupt_take (MfpInterrupt *interrupt)
+{
+  char byte;
+
+  if (!g_atomic_int_compare_and_exchange (&interrupt->came, 1, 0))
+    return FALSE;
+  /* The byte is written right after the mark, so this ends. */
+  while (read (interrupt->pipe[0], &byte, 1) < 0 && errno == EINTR)
+    ;
+  return TRUE;
+}

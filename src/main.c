@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The program's own options, the table of subcommands, and the exit status.
+ */
+#include "config.h"
+
+#include "command.h"
+#include "error.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct
+{
+  const char *name;
+  MfpCommand run;
+  const char *summary;
+} commands[] = {
+  { "attach", mfp_cmd_attach, "plug host functions into one slot of a guest" },
+  { "detach", mfp_cmd_detach, "unplug a guest slot and give its functions back" },
+};
+
+static MfpCommand
+find_command (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (commands[i].name, name) == 0)
+      return commands[i].run;
+  return NULL;
+}
+
+static void
+print_help (poptContext context)
+{
+  poptPrintHelp (context, stdout, 0);
+  printf ("\nCommands:\n");
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    printf ("  %-10s %s\n", commands[i].name, commands[i].summary);
+  printf ("\n'virt-mfplug COMMAND --help' explains one; virt-mfplug(1) all.\n");
+}
+
+/* Tells of @error, on stdout too when the caller reads JSON there. */
+static int
+finish_with_error (const GError *error, MfpFormat format)
+{
+  int status = mfp_error_exit_status (error);
+
+  if (format == MFP_FORMAT_JSON)
+    {
+      g_autofree char *json = mfp_report_format_error (error);
+
+      fputs (json, stdout);
+    }
+  g_printerr ("virt-mfplug: error: %s\n", error->message);
+  if (status == MFP_ERROR_USAGE)
+    g_printerr ("Try 'virt-mfplug --help'.\n");
+  return status;
+}
+
+static int
+run_command (MfpInvocation *invocation)
+{
+  MfpCommand run = find_command (invocation->words[0]);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *output = NULL;
+
+  if (!run)
+    g_set_error (&error, MFP_ERROR, MFP_ERROR_USAGE, "there is no command '%s'",
+                 invocation->words[0]);
+  else
+    output = run (invocation, &error);
+  if (!output)
+    return finish_with_error (error, invocation->format);
+  if (!invocation->quiet)
+    fputs (output, stdout);
+  return fflush (stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+main (int argc, const char **argv)
+{
+  char *uri = NULL;
+  int quiet = 0, verbose = 0, version = 0, help = 0;
+  const struct poptOption table[] = {
+    { "connect", 'c', POPT_ARG_STRING, &uri, 0, "hypervisor connection URI", "URI" },
+    { "quiet", 'q', POPT_ARG_NONE, &quiet, 0, "print nothing but errors", NULL },
+    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step", NULL },
+    { "version", 'V', POPT_ARG_NONE, &version, 0, "print the version", NULL },
+    { "help", 'h', POPT_ARG_NONE, &help, 0, "show this help", NULL },
+    POPT_TABLEEND,
+  };
+  poptContext context;
+  MfpInvocation invocation = { 0 };
+  g_auto (GStrv) words = NULL;
+  int result, status;
+
+  setlocale (LC_ALL, "");
+  context = poptGetContext (NULL, argc, argv, table, POPT_CONTEXT_POSIXMEHARDER);
+  poptSetOtherOptionHelp (context, "[OPTION...] COMMAND ...");
+  while ((result = poptGetNextOpt (context)) >= 0)
+    ;
+  words = g_strdupv ((GStrv) poptGetArgs (context));
+  invocation = (MfpInvocation){ .uri = uri, .quiet = quiet, .verbose = verbose,
+                                .words = words };
+  if (result < -1)
+    {
+      g_autoptr (GError) error
+          = g_error_new (MFP_ERROR, MFP_ERROR_USAGE, "%s: %s",
+                         poptBadOption (context, POPT_BADOPTION_NOALIAS), poptStrerror (result));
+
+      status = finish_with_error (error, MFP_FORMAT_TEXT);
+    }
+  else if (version)
+    status = printf ("virt-mfplug %s\n", VERSION) < 0;
+  else if (help || !invocation.words)
+    {
+      print_help (context);
+      status = help ? EXIT_SUCCESS : MFP_ERROR_USAGE;
+    }
+  else
+    status = run_command (&invocation);
+
+  poptFreeContext (context);
+  g_free (uri);
+  return status;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The operations of ops.h on a real connection, and what only a real one has:
+ * opening it, finding the domain, asking who else holds a function.
+ */
+#pragma once
+
+#include "guest-pci.h"
+#include "interrupt.h"
+#include "ops.h"
+
+typedef struct _MfpLibvirt MfpLibvirt;
+
+/**
+ * mfp_libvirt_open:
+ * @uri: (nullable): NULL: libvirt's default
+ * @interrupt: (nullable): what stops a wait; NULL: nothing will be changed,
+ *   and the connection is read-only
+ *
+ * Errors: MFP_ERROR_REFUSED.
+ */
+MfpLibvirt *mfp_libvirt_open (const char *uri, MfpInterrupt *interrupt, GError **error);
+void mfp_libvirt_free (MfpLibvirt *libvirt);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpLibvirt, mfp_libvirt_free)
+
+/* The operations; owned by @libvirt. */
+MfpOps *mfp_libvirt_ops (MfpLibvirt *libvirt);
+
+/* The driver's name: "QEMU", "TEST", ...; the caller frees. */
+char *mfp_libvirt_driver (MfpLibvirt *libvirt);
+
+/**
+ * mfp_libvirt_use_domain:
+ * @name: id, UUID or name, tried in the order in which virsh does
+ *
+ * Chooses the domain that the operations are about and, on a connection that
+ * is not read-only, starts to listen to it. Errors: MFP_ERROR_REFUSED.
+ */
+gboolean mfp_libvirt_use_domain (MfpLibvirt *libvirt, const char *name, GError **error);
+
+const char *mfp_libvirt_domain_name (MfpLibvirt *libvirt);
+gboolean mfp_libvirt_domain_is_active (MfpLibvirt *libvirt);
+gboolean mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt);
+
+/**
+ * mfp_libvirt_find_holder:
+ * @host: a host function
+ *
+ * Returns: the name of a running domain, other than the chosen one, that has
+ * @host as a host device; the caller frees; NULL when there is none.
+ */
+char *mfp_libvirt_find_holder (MfpLibvirt *libvirt, const MfpPciAddress *host);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "plan.h"
+
+#include "hostdev-xml.h"
+
+static const struct
+{
+  MfpStepKind inverse;
+  const char *text; /* %s: the function */
+} kinds[MFP_STEP_KINDS] = {
+  [MFP_STEP_CONFIG_PORT] = { MFP_STEP_CONFIG_UNPORT, "add a port to the persistent XML" },
+  [MFP_STEP_CONFIG_ATTACH] = { MFP_STEP_CONFIG_DETACH, "add %s to the persistent XML" },
+  [MFP_STEP_RECORD] = { MFP_STEP_FORGET, "note down what is taken from the host" },
+  [MFP_STEP_TAKE] = { MFP_STEP_GIVE_BACK, "take %s from its host driver" },
+  [MFP_STEP_HOLD] = { MFP_STEP_DROP, "have libvirt prepare %s" },
+  [MFP_STEP_QUEUE] = { MFP_STEP_UNQUEUE, "queue %s in QEMU" },
+  [MFP_STEP_PLUG] = { MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
+  [MFP_STEP_VERIFY] = { MFP_STEP_NOTHING, "verify the slot" },
+  [MFP_STEP_ENUMERATE] = { MFP_STEP_NOTHING, "wait for the guest to assign addresses" },
+  [MFP_STEP_UNPLUG] = { MFP_STEP_NOTHING, "unplug the slot of %s" },
+  [MFP_STEP_UNQUEUE] = { MFP_STEP_NOTHING, "take %s out of QEMU's queue" },
+  [MFP_STEP_DROP] = { MFP_STEP_NOTHING, "have libvirt let go of %s" },
+  [MFP_STEP_GIVE_BACK] = { MFP_STEP_NOTHING, "give %s back to its host driver" },
+  [MFP_STEP_FORGET] = { MFP_STEP_NOTHING, "remove the note" },
+  [MFP_STEP_CONFIG_DETACH] = { MFP_STEP_CONFIG_ATTACH, "remove %s from the persistent XML" },
+  [MFP_STEP_CONFIG_UNPORT] = { MFP_STEP_CONFIG_PORT, "remove the port from the persistent XML" },
+};
+
+static void
+step_free (gpointer data)
+{
+  MfpStep *step = data;
+
+  g_free (step->xml);
+  g_free (step);
+}
+
+static MfpPlan *
+plan_new (MfpCard *card)
+{
+  MfpPlan *plan = g_new0 (MfpPlan, 1);
+
+  plan->card = card;
+  plan->steps = g_ptr_array_new_with_free_func (step_free);
+  return plan;
+}
+
+void
+mfp_plan_free (MfpPlan *plan)
+{
+  if (!plan)
+    return;
+  mfp_card_free (plan->card);
+  mfp_record_free (plan->record);
+  g_free (plan->bus);
+  g_ptr_array_unref (plan->steps);
+  g_free (plan);
+}
+
+static void
+add_step (MfpPlan *plan, MfpStepKind kind, MfpFunction *function, char *xml)
+{
+  MfpStep *step = g_new0 (MfpStep, 1);
+
+  step->kind = kind;
+  step->function = function;
+  step->xml = xml;
+  g_ptr_array_add (plan->steps, step);
+}
+
+/* Which functions a kind of step is for. */
+typedef gboolean (*Chosen) (const MfpFunction *function);
+
+static gboolean
+to_take (const MfpFunction *function)
+{
+  return function->take;
+}
+
+static gboolean
+not_zero (const MfpFunction *function)
+{
+  return function->guest_function != 0;
+}
+
+static gboolean
+queued (const MfpFunction *function)
+{
+  return function->guest_function > 0;
+}
+
+/* libvirt gives managed functions back by itself, which may need mending. */
+static gboolean
+to_return (const MfpFunction *function)
+{
+  return function->take || function->managed;
+}
+
+static void
+add_steps (MfpPlan *plan, MfpStepKind kind, Chosen chosen)
+{
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+
+      if (chosen (function))
+        add_step (plan, kind, function, NULL);
+    }
+}
+
+/* Puts the function whose alias locks the slot first, so that the loser of a
+ * race for it has prepared nothing yet. */
+static void
+lock_first (MfpCard *card)
+{
+  MfpFunction *lock = mfp_card_lock (card);
+  guint index;
+
+  if (lock && g_ptr_array_find (card->functions, lock, &index))
+    g_ptr_array_insert (card->functions, 0, g_ptr_array_steal_index (card->functions, index));
+}
+
+static void
+add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
+{
+  plan->bus = g_strdup (bus);
+  plan->record = mfp_card_to_record (plan->card);
+  lock_first (plan->card);
+  add_step (plan, MFP_STEP_RECORD, NULL, NULL);
+  add_steps (plan, MFP_STEP_TAKE, to_take);
+  add_steps (plan, MFP_STEP_HOLD, not_zero);
+  add_steps (plan, MFP_STEP_QUEUE, queued);
+  add_step (plan, MFP_STEP_PLUG, mfp_card_find_guest (plan->card, 0), NULL);
+  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
+  if (enumerate)
+    add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
+}
+
+MfpPlan *
+mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, const char *port,
+                 gboolean enumerate)
+{
+  MfpPlan *plan = plan_new (card);
+
+  if (port)
+    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, g_strdup (port));
+  for (guint i = 0; config && i < card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      add_step (plan, MFP_STEP_CONFIG_ATTACH, function,
+                mfp_hostdev_format (card, function, MFP_HOSTDEV_ASKED));
+    }
+  if (bus)
+    add_live_attach (plan, bus, enumerate);
+  plan->strict = plan->steps->len;
+  return plan;
+}
+
+static void
+add_live_detach (MfpPlan *plan)
+{
+  MfpFunction *zero = mfp_card_find_guest (plan->card, 0);
+
+  if (zero)
+    add_step (plan, MFP_STEP_UNPLUG, zero, NULL);
+  else
+    add_steps (plan, MFP_STEP_UNQUEUE, queued);
+  plan->strict = plan->steps->len;
+  add_steps (plan, MFP_STEP_DROP, not_zero);
+  add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
+  if (plan->card->record_id)
+    {
+      plan->record = mfp_card_to_record (plan->card);
+      add_step (plan, MFP_STEP_FORGET, NULL, NULL);
+    }
+}
+
+MfpPlan *
+mfp_plan_detach (MfpCard *card, gboolean live, const GPtrArray *persistent)
+{
+  MfpPlan *plan = plan_new (card);
+
+  for (guint i = 0; persistent && i < persistent->len; i++)
+    add_step (plan, MFP_STEP_CONFIG_DETACH, NULL, g_strdup (g_ptr_array_index (persistent, i)));
+  plan->strict = plan->steps->len;
+  if (live)
+    add_live_detach (plan);
+  return plan;
+}
+
+MfpStepKind
+mfp_step_inverse (MfpStepKind kind)
+{
+  return kinds[kind].inverse;
+}
+
+char *
+mfp_step_describe (const MfpStep *step)
+{
+  g_autofree char *function = step->function ? mfp_function_describe (step->function)
+                                             : g_strdup ("a function");
+  g_auto (GStrv) parts = g_strsplit (kinds[step->kind].text, "%s", 2);
+
+  return g_strjoinv (function, parts);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a command tells when it has ended, as text or as JSON. The text is
+ * made whole and printed once by main().
+ */
+#pragma once
+
+#include "card.h"
+
+typedef enum
+{
+  MFP_FORMAT_TEXT,
+  MFP_FORMAT_JSON,
+} MfpFormat;
+
+/**
+ * MfpReport:
+ * @command: "attach" or "detach"
+ * @domain: the domain's name
+ * @changed: FALSE: all was so already
+ * @card: (nullable): what it was about; NULL: nothing was found
+ */
+typedef struct
+{
+  const char *command;
+  const char *domain;
+  gboolean changed;
+  const MfpCard *card;
+} MfpReport;
+
+/* "text" or "json"; FALSE for anything else (MFP_ERROR_USAGE). */
+gboolean mfp_format_parse (const char *text, MfpFormat *format, GError **error);
+
+/* The caller frees. */
+char *mfp_report_format (const MfpReport *report, MfpFormat format);
+
+/* {"schema": 1, "error": ...}; the caller frees. */
+char *mfp_report_format_error (const GError *error);

@@ -1,0 +1,264 @@
+# shellcheck shell=bash
+# Helpers for scripts that run inside the lab: source /lab/lib.sh. TAP, the guest, the cards, libvirt.
+# Times are in seconds of the lab's own clock. Addresses are written 0000:01:00.0, cards 0000:01:00.
+
+DOMAIN=${DOMAIN:-l2}
+CARDS=(0000:01:00 0000:02:00 0000:03:00 0000:04:00)
+HOST_DRIVER=e1000e
+GUEST_DIR=/var/lib/libvirt/images/l2
+SERIAL_LOG=$GUEST_DIR/serial.log
+PRISTINE=/tmp/pristine
+
+diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+t() { local now; read -r now _ </proc/uptime; diag "[$now] $*"; }
+
+# --- TAP ------------------------------------------------------------------------------------------------------------
+# A script ends with done_testing. One that stops before has no plan, which is what makes it a failure.
+
+tap_number=0 tap_failed=0
+
+ok() { tap_number=$((tap_number + 1)); echo "ok $tap_number - $1"; }
+
+# not_ok NAME [DIAGNOSTICS]
+not_ok() {
+  tap_number=$((tap_number + 1)) tap_failed=$((tap_failed + 1))
+  echo "not ok $tap_number - $1"
+  [[ -z ${2:-} ]] || diag "$2"
+}
+
+is() { if [[ $1 == "$2" ]]; then ok "$3"; else not_ok "$3" "got:      $1"$'\n'"expected: $2"; fi; }
+isnt() { if [[ $1 != "$2" ]]; then ok "$3"; else not_ok "$3" "got: $1, which must not be"; fi; }
+like() { if [[ $1 =~ $2 ]]; then ok "$3"; else not_ok "$3" "got:     $1"$'\n'"pattern: $2"; fi; }
+unlike() { if [[ $1 =~ $2 ]]; then not_ok "$3" "got:     $1"$'\n'"must not match: $2"; else ok "$3"; fi; }
+
+# runs STATUS NAME COMMAND...: the command's exit status is asserted; its output stays in $output (stdout), $errors (stderr).
+runs() {
+  local wanted=$1 name=$2 status=0
+  shift 2
+  output=$("$@" 2>"/tmp/errors.$$") || status=$?
+  errors=$(cat "/tmp/errors.$$")
+  if [[ $status == "$wanted" ]]; then
+    ok "$name"
+  else
+    not_ok "$name" "$*"$'\n'"exit status $status, expected $wanted"$'\n'"stdout: $output"$'\n'"stderr: $errors"
+  fi
+}
+
+# passes NAME COMMAND...: like runs 0, for functions whose effects must stay in this shell.
+passes() {
+  local name=$1
+  shift
+  if "$@"; then ok "$name"; else not_ok "$name" "failed: $*"; fi
+}
+
+skip() { tap_number=$((tap_number + 1)); echo "ok $tap_number - $1 # SKIP $2"; }
+bail_out() { echo "Bail out! $*"; exit 1; }
+plan() { echo "1..$1"; tap_planned=$1; }
+
+done_testing() {
+  [[ -n ${tap_planned:-} ]] || plan "$tap_number"
+  [[ $tap_failed == 0 && $tap_planned == "$tap_number" ]] || exit 1
+  exit 0
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds.
+wait_for() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.3
+  done
+}
+
+# --- The host's functions -------------------------------------------------------------------------------------------
+
+functions_of() { local path; for path in /sys/bus/pci/devices/"$1".*; do echo "${path##*/}"; done; }
+driver() { local link; link=$(readlink "/sys/bus/pci/devices/$1/driver") || link=none; echo "${link##*/}"; }
+iommu_group() { local link; link=$(readlink "/sys/bus/pci/devices/$1/iommu_group") || link=none; echo "${link##*/}"; }
+node_device() { local name=pci_$1; echo "${name//[:.]/_}"; }
+
+# drivers 0000:01:00: "0:e1000e 1:e1000e ..." in one line
+drivers() {
+  local function line=
+  for function in $(functions_of "$1"); do line+=" ${function##*.}:$(driver "$function")"; done
+  echo "${line# }"
+}
+
+# all_drivers CARD DRIVER: whether every function is bound to it
+all_drivers() {
+  local function
+  for function in $(functions_of "$1"); do [[ $(driver "$function") == "$2" ]] || return 1; done
+}
+
+take() { local function; for function in "$@"; do virsh -q nodedev-detach "$(node_device "$function")" || return 1; done; }
+
+# give_back CARD...: every function to the host driver, whatever holds it now
+give_back() {
+  local card function try
+  for card in "$@"; do
+    for function in $(functions_of "$card"); do
+      for ((try = 0; try < 20; try++)); do
+        [[ $(driver "$function") != "$HOST_DRIVER" ]] || continue 2
+        virsh -q nodedev-reattach "$(node_device "$function")" >/dev/null 2>&1 || true
+        [[ $(driver "$function") == "$HOST_DRIVER" ]] || sleep 0.5
+      done
+      [[ $(driver "$function") == "$HOST_DRIVER" ]] || { diag "$function stays on $(driver "$function")"; return 1; }
+    done
+  done
+}
+
+# --- libvirt and QEMU -----------------------------------------------------------------------------------------------
+
+qmp() { virsh qemu-monitor-command "$DOMAIN" "$1"; }
+
+# QEMU's ids of devices that have one (libvirt's aliases), in one line
+qemu_ids() {
+  qmp '{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}' |
+    grep -o '"name":"[^"]*"' | sed 's/"name":"//; s/"$//' | grep -v '^type$' | sort | tr '\n' ' ' | sed 's/ $//'
+}
+
+# shellcheck disable=SC2120 # by scenarios
+# hostdevs [--inactive]: one line per <hostdev>: HOST-ADDRESS GUEST-ADDRESS|unassigned ALIAS|- MANAGED
+hostdevs() {
+  virsh dumpxml "$DOMAIN" "$@" | awk -F"'" '
+    function address(   i, v) {
+      for (i = 1; i < NF; i += 2) { sub(/^.* /, "", $i); v[$i] = $(i + 1) }
+      if (v["type="] == "unassigned") return "unassigned"
+      return sprintf("%s:%s:%s.%s", substr(v["domain="], 3), substr(v["bus="], 3), substr(v["slot="], 3), substr(v["function="], 3))
+    }
+    /<hostdev / { inside = 1; alias = guest = "-"; for (i = 1; i < NF; i++) if ($i ~ /managed=$/) managed = $(i + 1) }
+    inside && /<source>/ { source = 1 }
+    inside && /<alias / { alias = $2 }
+    inside && /<address / { if (source) host = address(); else guest = address() }
+    /<\/source>/ { source = 0 }
+    /<\/hostdev>/ { if (inside) print host, guest, alias, managed; inside = 0 }' | sort
+}
+
+# shellcheck disable=SC2119
+no_hostdevs() { [[ -z $(hostdevs) ]]; }
+
+# hostdev_xml HOST-ADDRESS ALIAS [ADDRESS-ELEMENT] [MANAGED]
+hostdev_xml() {
+  local domain bus slot function
+  IFS=:. read -r domain bus slot function <<<"$1"
+  cat <<XML
+<hostdev mode='subsystem' type='pci' managed='${4:-no}'>
+  <source><address domain='0x$domain' bus='0x$bus' slot='0x$slot' function='0x$function'/></source>
+  <alias name='$2'/>
+  ${3:-}
+</hostdev>
+XML
+}
+
+attach_xml() { virsh -q attach-device "$DOMAIN" /dev/stdin --live; }
+detach_alias() { virsh -q detach-device-alias "$DOMAIN" "$1" --live; }
+
+# queue HOST-ADDRESS ALIAS BUS ADDR: a function for QEMU to show together with function 0
+queue() {
+  local answer
+  answer=$(qmp '{"execute":"device_add","arguments":{"driver":"vfio-pci","host":"'"$1"'","id":"'"$2"'","bus":"'"$3"'","addr":"'"$4"'"}}')
+  [[ $answer != *'"error"'* ]] || { diag "$answer"; return 1; }
+}
+
+# The library makes a new connection after this, as every client must.
+libvirtd_restart() {
+  local pid
+  pid=$(cat /run/libvirtd.pid)
+  kill "${1:--TERM}" "$pid"
+  wait_for 30 eval "[[ ! -d /proc/$pid ]]" || { diag "libvirtd ($pid) does not end"; return 1; }
+  libvirtd -d </dev/null
+  wait_for 60 eval 'virsh -q uri >/dev/null 2>&1'
+}
+
+# --- The guest ------------------------------------------------------------------------------------------------------
+# Its first process reports on the serial log; see guest/init for the format.
+
+# What the guest saw when it last said so. A restored guest says nothing anew: guest_restore puts the list of the saved one
+# into the log, so that nothing a former guest said counts.
+guest_report() {
+  tr -d '\r' <"$SERIAL_LOG" | awk '
+    $1 == "RESTORED" { list = "" }
+    $1 == "SEES" { block = $0; number = $2; next }
+    $1 == "PCI" { block = block "\n" $0 }
+    $1 == "LISTED" && $2 == number { list = block }
+    END { print list }'
+}
+
+# The addresses in one line, as the guest has them: "00:00.0 00:01.0 ... 01:00.0"
+guest_sees() { guest_report | awk '$1 == "SEES" { $1 = $2 = ""; print substr($0, 3) }'; }
+
+# Like lspci -n: "01:00.0 0200: 8086:10d3 (rev 00, prog-if 00)" for each function
+guest_lspci() { guest_report | sed -n 's/^PCI //p'; }
+
+serial_mark() { SERIAL_MARK=$(stat -c %s "$SERIAL_LOG"); }
+serial_since_mark() { tail -c "+$((SERIAL_MARK + 1))" "$SERIAL_LOG" | tr -d '\r'; }
+
+# A word from the guest since the mark, in a line of its own: it lives, and guest_sees is what it sees now.
+guest_spoke() { serial_since_mark | grep -qE '^(ALIVE|LISTED) [0-9]+$'; }
+guest_fresh() { serial_mark; wait_for "${1:-60}" guest_spoke; }
+
+# wait_guest_sees PATTERN SECONDS; wait_guest_misses PATTERN SECONDS. The pattern is an ERE over the addresses.
+guest_matches() { [[ $(guest_sees) =~ $1 ]]; }
+guest_differs() { [[ ! $(guest_sees) =~ $1 ]]; }
+wait_guest_sees() { wait_for "${2:-120}" guest_matches "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
+wait_guest_misses() { wait_for "${2:-120}" guest_differs "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
+
+# What a saved guest depends on. It is kept on the other side, since its boot is what takes longest in the lab.
+guest_key() {
+  { cat /lab/guest/key; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
+}
+
+# Boot the guest and save it, once per lab; every scenario then starts from the saved one.
+# guest_boot [SECONDS]
+# shellcheck disable=SC2120
+guest_boot() {
+  local kept
+  [[ ! -e $PRISTINE.save ]] || return 0
+  guest_off
+  mkdir -p "$GUEST_DIR"
+  cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
+  rm -f "$SERIAL_LOG"
+  virsh -q define /lab/guest/l2.xml || return 1
+  kept=/mbox/saved/$(guest_key)
+  if [[ -e $kept/save && ${LAB_FRESH_GUEST:-0} == 0 ]]; then
+    cp "$kept/list" "$PRISTINE.list"
+    cp "$kept/save" "$PRISTINE.new"
+    mv "$PRISTINE.new" "$PRISTINE.save"
+    t "guest: saved by an earlier lab"
+    return
+  fi
+  t "guest: boot"
+  virsh -q start "$DOMAIN" || return 1
+  SERIAL_MARK=0
+  wait_for "${1:-400}" guest_spoke || { diag "$(tail -n 20 "$SERIAL_LOG")"; return 1; }
+  t "guest: up"
+  guest_report >"$PRISTINE.list"
+  virsh -q save "$DOMAIN" "$PRISTINE.new" || return 1
+  mv "$PRISTINE.new" "$PRISTINE.save"
+  t "guest: saved"
+  rm -rf /mbox/saved
+  mkdir -p "$kept"
+  cp "$PRISTINE.list" "$kept/list"
+  cp "$PRISTINE.save" "$kept/new" && mv "$kept/new" "$kept/save"
+}
+
+guest_off() {
+  case $(virsh -q domstate "$DOMAIN" 2>/dev/null) in
+    '' | 'shut off'*) ;;
+    *) virsh -q destroy "$DOMAIN" ;;
+  esac
+}
+
+# The guest as it was when saved, its persistent definition too; all cards with the host.
+guest_restore() {
+  local number
+  # shellcheck disable=SC2119
+  guest_boot && guest_off && give_back "${CARDS[@]}" || return 1
+  virsh -q define /lab/guest/l2.xml || return 1
+  number=$(awk '{ print $2; exit }' "$PRISTINE.list")
+  { printf '\nRESTORED\n'; cat "$PRISTINE.list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
+  virsh -q restore "$PRISTINE.save" || return 1
+  guest_fresh 120 || { diag "the restored guest is silent"; return 1; }
+  t "guest: restored"
+}
