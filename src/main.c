@@ -32,13 +32,13 @@ find_command (const char *name)
 }
 
 static void
-print_help (poptContext context)
+print_help (poptContext context, FILE *stream)
 {
-  poptPrintHelp (context, stdout, 0);
-  printf ("\nCommands:\n");
+  poptPrintHelp (context, stream, 0);
+  fprintf (stream, "\nCommands:\n");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
-    printf ("  %-10s %s\n", commands[i].name, commands[i].summary);
-  printf ("\n'virt-mfplug COMMAND --help' explains one; virt-mfplug(1) all.\n");
+    fprintf (stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  fprintf (stream, "\n'virt-mfplug COMMAND --help' explains one; virt-mfplug(1) all.\n");
 }
 
 /* Tells of @error, on stdout too when the caller reads JSON there. */
@@ -116,7 +116,7 @@ main (int argc, const char **argv)
     status = printf ("virt-mfplug %s\n", VERSION) < 0;
   else if (help || !invocation.words)
     {
-      print_help (context);
+      print_help (context, help ? stdout : stderr);
       status = help ? EXIT_SUCCESS : MFP_ERROR_USAGE;
     }
   else
