@@ -17,6 +17,7 @@ function_free (gpointer data)
 
   g_free (function->alias);
   g_free (function->driver);
+  g_free (function->xml);
   g_clear_pointer (&function->tuning, xmlFreeDoc);
   g_free (function);
 }
@@ -351,6 +352,7 @@ add_device (MfpCard *card, const MfpGuestDevice *device, const MfpRecord *record
   MfpFunction *function = mfp_card_add (card, &device->host, MFP_LEFTOVER);
 
   function->alias = g_strdup (device->alias);
+  function->xml = g_strdup (device->xml);
   function->managed = device->managed;
   if (device->has_address)
     {

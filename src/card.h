@@ -24,6 +24,7 @@
  * @driver: (nullable): the host driver before; NULL: none, or not known
  * @take: it has to be taken from @driver, and given back in the end
  * @tuning: (nullable): a <hostdev> with the person's own <rom>, <boot>, ...
+ * @xml: (nullable): its element in the domain that it was read from
  * @line: where its document names it, for messages; 0: no document
  */
 typedef struct
@@ -36,6 +37,7 @@ typedef struct
   char *driver;
   gboolean take;
   xmlDoc *tuning;
+  char *xml;
   guint line;
 } MfpFunction;
 

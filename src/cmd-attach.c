@@ -238,20 +238,6 @@ make_plan (const MfpTarget *target, MfpCard *card, gboolean wait, GError **error
   return mfp_plan_attach (card, name, target->config != NULL, NULL, wait);
 }
 
-static char *
-report (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
-        gboolean changed)
-{
-  MfpReport result = {
-    .command = "attach",
-    .domain = mfp_libvirt_domain_name (target->libvirt),
-    .changed = changed,
-    .card = card,
-  };
-
-  return mfp_report_format (&result, invocation->format);
-}
-
 /* Plugs the card; when another run takes the slot first, tries the next. */
 static char *
 attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
@@ -270,7 +256,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
         return NULL;
       done = mfp_target_execute (target, invocation, &options->common, plan, &local);
       if (done)
-        text = report (target, invocation, card, TRUE);
+        text = mfp_target_report (target, invocation, "attach", card, TRUE);
       plan->card = NULL;
       mfp_plan_free (plan);
       if (done)
@@ -310,7 +296,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     return NULL;
   if (!target->live && !target->config)
     return options->common.dry_run ? mfp_devices_format (card)
-                                   : report (target, invocation, card, FALSE);
+                                   : mfp_target_report (target, invocation, "attach", card, FALSE);
   asked_slot = card->has_slot;
   if (!check_holders (target, card, error)
       || !settle_slot (target, card, asked_slot, NULL, error)

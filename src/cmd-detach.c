@@ -211,13 +211,11 @@ find_live (MfpTarget *target, const GArray *selections, gboolean ask_qemu, GErro
   return g_steal_pointer (&card);
 }
 
-/* The <hostdev> elements of @selections in the persistent XML, consent
- * checked: (element-type utf8); the caller owns it. */
-static GPtrArray *
+/* What of @selections the persistent XML has, consent checked. */
+static MfpCard *
 find_persistent (const MfpGuest *guest, const GArray *selections, GError **error)
 {
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, selections, NULL);
-  g_autoptr (GPtrArray) elements = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GString) companions = g_string_new (NULL);
 
   if (!check_one_slot (card, guest, error))
@@ -225,27 +223,7 @@ find_persistent (const MfpGuest *guest, const GArray *selections, GError **error
   list_companions (card, guest, selections, companions);
   if (!check_consent (companions, error))
     return NULL;
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
-
-      g_ptr_array_add (elements, g_strdup (mfp_guest_find_host (guest, &function->host)->xml));
-    }
-  return g_steal_pointer (&elements);
-}
-
-static char *
-report (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
-        gboolean changed)
-{
-  MfpReport result = {
-    .command = "detach",
-    .domain = mfp_libvirt_domain_name (target->libvirt),
-    .changed = changed,
-    .card = card,
-  };
-
-  return mfp_report_format (&result, invocation->format);
+  return g_steal_pointer (&card);
 }
 
 /* From the open domain on. */
@@ -253,27 +231,27 @@ static char *
 detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOptions *options,
              const GArray *selections, GError **error)
 {
-  g_autoptr (MfpCard) card = NULL;
-  g_autoptr (GPtrArray) persistent = NULL;
+  g_autoptr (MfpCard) live = NULL, config = NULL;
   g_autoptr (MfpPlan) plan = NULL;
+  const MfpCard *shown;
 
-  card = target->live ? find_live (target, selections, !options->dry_run, error)
-                      : mfp_card_from_guest (target->config, selections, NULL);
-  if (!card)
+  if (target->live && !(live = find_live (target, selections, !options->dry_run, error)))
     return NULL;
-  persistent = target->config ? find_persistent (target->config, selections, error) : NULL;
-  if (target->config && !persistent)
+  if (target->config && !(config = find_persistent (target->config, selections, error)))
     return NULL;
+  shown = live && live->functions->len > 0 ? live : config ? config : live;
   if (options->dry_run)
-    return mfp_devices_format (card);
-  if (card->functions->len == 0 && !(persistent && persistent->len > 0))
-    return report (target, invocation, NULL, FALSE);
+    return mfp_devices_format (shown);
+  if (shown->functions->len == 0)
+    return mfp_target_report (target, invocation, "detach", NULL, FALSE);
   if (!mfp_target_can_change (target, error))
     return NULL;
-  plan = mfp_plan_detach (g_steal_pointer (&card), target->live != NULL, persistent);
+  plan = mfp_plan_detach (live ? live : mfp_card_new (), live != NULL, config);
+  live = NULL;
+  config = NULL;
   if (!mfp_target_execute (target, invocation, options, plan, error))
     return NULL;
-  return report (target, invocation, plan->card, TRUE);
+  return mfp_target_report (target, invocation, "detach", shown, TRUE);
 }
 
 char *

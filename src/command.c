@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "hostdev-xml.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -143,7 +144,7 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 static char *
 parting_words (const char *domain)
 {
-  g_autofree char *quoted = g_shell_quote (domain);
+  g_autofree char *quoted = mfp_shell_word (domain);
 
   return g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
                           "neither finished nor undone.\n"
@@ -214,6 +215,20 @@ mfp_target_can_change (MfpTarget *target, GError **error)
                "--dry-run works here",
                driver ? driver : "unknown");
   return FALSE;
+}
+
+char *
+mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation, const char *command,
+                   const MfpCard *card, gboolean changed)
+{
+  MfpReport result = {
+    .command = command,
+    .domain = mfp_libvirt_domain_name (target->libvirt),
+    .changed = changed,
+    .card = card,
+  };
+
+  return invocation->quiet ? g_strdup ("") : mfp_report_format (&result, invocation->format);
 }
 
 static void

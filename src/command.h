@@ -29,8 +29,8 @@ typedef struct
   MfpFormat format;
 } MfpInvocation;
 
-/* A subcommand. Returns what goes to stdout, for the caller to free; NULL on
- * error. */
+/* A subcommand. Returns what goes to stdout, for the caller to free ("" with
+ * --quiet, but a document that was asked for is not left out); NULL on error. */
 typedef char *(*MfpCommand) (MfpInvocation *invocation, GError **error);
 
 char *mfp_cmd_attach (MfpInvocation *invocation, GError **error);
@@ -113,6 +113,10 @@ MfpCard *mfp_read_document (const char *file, GError **error);
 
 /* Refuses the connection of a driver that cannot plug. */
 gboolean mfp_target_can_change (MfpTarget *target, GError **error);
+
+/* The result of a command, for stdout; the caller frees. */
+char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,
+                         const char *command, const MfpCard *card, gboolean changed);
 
 /* Runs @plan on @target, with progress on stderr if asked for. */
 gboolean mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,

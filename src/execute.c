@@ -6,11 +6,13 @@
 #include "error.h"
 #include "hostdev-xml.h"
 #include "qmp.h"
+#include "text.h"
 
 #include <string.h>
 
 #define TICK (500 * G_TIME_SPAN_MILLISECOND) /* events can be lost: look this often */
 #define EVENT_GRACE (3 * G_TIME_SPAN_SECOND) /* for libvirt to act on QEMU's event */
+#define FAILURES_MAX 3
 
 /**
  * Run:
@@ -134,49 +136,71 @@ wait_tick (Run *run, gint64 until, GError **error)
   return FALSE;
 }
 
-/* Errors that a loop which looks at the state can outlive. */
-static gboolean
-passes (const GError *error)
+/**
+ * Patience:
+ * @failures: how many plain failures there were
+ * @last: (nullable): the last error that was lived with
+ */
+typedef struct
 {
-  return is_error (error, MFP_ERROR_BUSY) || is_error (error, MFP_ERROR_DISCONNECTED);
+  guint failures;
+  GError *last;
+} Patience;
+
+static void
+patience_clear (Patience *patience)
+{
+  g_clear_error (&patience->last);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Patience, patience_clear)
+
+/* Whether a loop that looks at the state can go on after *@error, which it
+ * then takes: what passes by itself for as long as it takes, a plain failure
+ * FAILURES_MAX times. */
+static gboolean
+can_go_on (Patience *patience, GError **error)
+{
+  gboolean passing = is_error (*error, MFP_ERROR_BUSY) || is_error (*error, MFP_ERROR_DISCONNECTED);
+
+  if (!passing && !(is_error (*error, MFP_ERROR_FAILED) && ++patience->failures <= FAILURES_MAX))
+    return FALSE;
+  g_clear_error (&patience->last);
+  patience->last = g_steal_pointer (error);
+  return TRUE;
 }
 
 /* Looks at the state and nudges it. Sets @done when the goal is reached. */
 typedef gboolean (*Approach) (Run *run, gpointer data, gboolean *done, GError **error);
 
 /* Calls @approach until it is done. When time is up, fails with @late, the
- * last passing error in its message. */
+ * last error that was lived with in its message. */
 static gboolean
 approach_until (Run *run, Approach approach, gpointer data, MfpError late, GError **error)
 {
   gint64 until = run->ops->now (run->ops) + run->options->timeout;
-  g_autoptr (GError) last = NULL;
+  g_auto (Patience) patience = { 0 };
 
-  while (TRUE)
+  do
     {
-      g_autoptr (GError) local = NULL;
+      GError *local = NULL;
       gboolean done = FALSE;
 
-      if (!approach (run, data, &done, &local) && !passes (local))
-        {
-          g_propagate_error (error, g_steal_pointer (&local));
-          return FALSE;
-        }
+      approach (run, data, &done, &local);
       if (done)
         return TRUE;
-      if (local)
+      if (!local || can_go_on (&patience, &local))
+        wait_tick (run, until, &local);
+      if (local && !can_go_on (&patience, &local))
         {
-          g_clear_error (&last);
-          last = g_steal_pointer (&local);
+          g_propagate_error (error, local);
+          return FALSE;
         }
-      if (run->ops->now (run->ops) >= until)
-        break;
-      if (!wait_tick (run, until, error))
-        return FALSE;
     }
+  while (run->ops->now (run->ops) < until);
+
   g_set_error (error, MFP_ERROR, (int) late, "no end after %" G_GINT64_FORMAT " s%s%s",
-               run->options->timeout / G_TIME_SPAN_SECOND, last ? ": " : "",
-               last ? last->message : "");
+               run->options->timeout / G_TIME_SPAN_SECOND, patience.last ? ": " : "",
+               patience.last ? patience.last->message : "");
   return FALSE;
 }
 
@@ -193,12 +217,19 @@ domain_ended (Run *run, GError **error)
 }
 
 static gboolean
+approach_forgotten (Run *run, gpointer uri, gboolean *done, GError **error)
+{
+  *done = run->ops->set_metadata (run->ops, uri, NULL, error);
+  return *done;
+}
+
+static gboolean
 do_forget (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   g_autofree char *uri = mfp_record_uri (run->plan->record->id);
   g_autoptr (GError) local = NULL;
 
-  if (run->ended || run->ops->set_metadata (run->ops, uri, NULL, &local)
+  if (run->ended || approach_until (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local)
       || domain_ended (run, &local))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&local));
@@ -406,16 +437,47 @@ do_enumerate (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   return FALSE;
 }
 
+/* Whether the persistent XML has the function of @step. */
+static gboolean
+config_has (Run *run, const MfpStep *step, gboolean *has, GError **error)
+{
+  g_autofree char *xml = run->ops->domain_xml (run->ops, MFP_CONFIG, error);
+  g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, error) : NULL;
+
+  if (!guest)
+    return FALSE;
+  *has = mfp_guest_find_host (guest, &step->function->host) != NULL;
+  return TRUE;
+}
+
+/* An inverse looks first, since the step may not have taken place. */
+static gboolean
+is_undone (Run *run, const MfpStep *step, gboolean wanted, gboolean *undone, GError **error)
+{
+  gboolean has = !wanted;
+
+  if (run->undoing && !config_has (run, step, &has, error))
+    return FALSE;
+  *undone = has == wanted;
+  return TRUE;
+}
+
 static gboolean
 do_config_attach (Run *run, const MfpStep *step, GError **error)
 {
-  return run->ops->attach (run->ops, MFP_CONFIG, step->xml, error);
+  gboolean undone;
+
+  return is_undone (run, step, TRUE, &undone, error)
+         && (undone || run->ops->attach (run->ops, MFP_CONFIG, step->xml, error));
 }
 
 static gboolean
 do_config_detach (Run *run, const MfpStep *step, GError **error)
 {
-  return run->ops->detach (run->ops, MFP_CONFIG, step->xml, error);
+  gboolean undone;
+
+  return is_undone (run, step, FALSE, &undone, error)
+         && (undone || run->ops->detach (run->ops, MFP_CONFIG, step->xml, error));
 }
 
 /* ---- undoing: each looks first ---- */
@@ -469,7 +531,7 @@ request_removal (Run *run, const MfpGuest *guest, const MfpFunction *function, G
   return FALSE;
 }
 
-/* The exposed functions that QEMU still has: (element-type MfpFunction). */
+/* The card's functions that QEMU still has: (element-type MfpFunction). */
 static GPtrArray *
 still_in_qemu (Run *run, GError **error)
 {
@@ -546,7 +608,7 @@ approach_removed (Run *run, gpointer data, gboolean *done, GError **error)
 }
 
 static gboolean
-do_unqueue (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+do_eject (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   Removal removal = { FALSE };
   g_autoptr (GError) local = NULL;
@@ -556,8 +618,10 @@ do_unqueue (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
       || domain_ended (run, &local))
     return TRUE;
   forget_seen (run);
-  if (is_error (local, MFP_ERROR_INTERRUPTED) && removal.requested)
+  if (removal.requested && is_error (local, MFP_ERROR_INTERRUPTED))
     mfp_error_recode (&local, MFP_ERROR_PENDING);
+  if (!removal.requested && is_error (local, MFP_ERROR_PENDING))
+    mfp_error_recode (&local, MFP_ERROR_FAILED);
   if (removal.requested)
     g_prefix_error (&local, "the guest was asked to let the slot go: ");
   g_propagate_error (error, g_steal_pointer (&local));
@@ -584,6 +648,7 @@ approach_dropped (Run *run, gpointer data, gboolean *done, GError **error)
   const MfpGuestDevice *device = guest ? find_hostdev (guest, function) : NULL;
   g_autoptr (GHashTable) devices = NULL;
   g_autofree char *xml = NULL;
+  gboolean has_address;
 
   *done = guest && !device;
   if (!device)
@@ -602,8 +667,9 @@ approach_dropped (Run *run, gpointer data, gboolean *done, GError **error)
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU still has it");
       return FALSE;
     }
-  forget_seen (run);
-  if (device->has_address)
+  has_address = device->has_address;
+  forget_seen (run); /* and @device with it */
+  if (has_address)
     return run->ops->detach_alias (run->ops, function->alias, error);
   xml = mfp_hostdev_format (run->plan->card, function, MFP_HOSTDEV_HOLD);
   return run->ops->detach (run->ops, MFP_LIVE, xml, error);
@@ -625,7 +691,7 @@ do_drop (Run *run, const MfpStep *step, GError **error)
 static gboolean
 do_unplug (Run *run, const MfpStep *step, GError **error)
 {
-  return do_unqueue (run, step, error) && do_drop (run, step, error);
+  return do_eject (run, step, error) && do_drop (run, step, error);
 }
 
 /* Fails while QEMU has a function of the IOMMU group: a rebind of another one
@@ -719,7 +785,7 @@ do_give_back (Run *run, const MfpStep *step, GError **error)
 /* ---- running ---- */
 
 static gboolean
-run_step (Run *run, const MfpStep *step, MfpStepKind kind, GError **error)
+run_step (Run *run, const MfpStep *step, MfpStepKind kind, gboolean back, GError **error)
 {
   static gboolean (*const run_kind[MFP_STEP_KINDS]) (Run *, const MfpStep *, GError **) = {
     [MFP_STEP_CONFIG_PORT] = do_config_attach,
@@ -732,7 +798,7 @@ run_step (Run *run, const MfpStep *step, MfpStepKind kind, GError **error)
     [MFP_STEP_VERIFY] = do_verify,
     [MFP_STEP_ENUMERATE] = do_enumerate,
     [MFP_STEP_UNPLUG] = do_unplug,
-    [MFP_STEP_UNQUEUE] = do_unqueue,
+    [MFP_STEP_EJECT] = do_eject,
     [MFP_STEP_DROP] = do_drop,
     [MFP_STEP_GIVE_BACK] = do_give_back,
     [MFP_STEP_FORGET] = do_forget,
@@ -743,7 +809,7 @@ run_step (Run *run, const MfpStep *step, MfpStepKind kind, GError **error)
   g_autofree char *text = mfp_step_describe (&described);
 
   if (run->options->progress)
-    run->options->progress (run->options->data, text, run->undoing);
+    run->options->progress (run->options->data, text, back);
   if (run_kind[kind](run, step, error))
     return TRUE;
   g_prefix_error (error, "cannot %s: ", text);
@@ -783,7 +849,7 @@ undo (Run *run, guint end, GError **error)
       MfpStepKind kind = mfp_step_inverse (step->kind);
       GError *local = NULL;
 
-      if (step_applies (kind, failed) && !run_step (run, step, kind, &local))
+      if (step_applies (kind, failed) && !run_step (run, step, kind, TRUE, &local))
         collect (&failed, local);
     }
   if (failed)
@@ -817,7 +883,7 @@ tell_what_is_left (Run *run, GError **error)
   const MfpGuest *guest = run->ended ? NULL : look_again (run, NULL);
   g_autoptr (GHashTable) devices = guest ? list_devices (run, NULL) : NULL;
   const MfpCard *card = run->plan->card;
-  g_autofree char *name = guest && guest->name ? g_shell_quote (guest->name) : g_strdup ("DOMAIN");
+  g_autofree char *name = guest && guest->name ? mfp_shell_word (guest->name) : g_strdup ("DOMAIN");
 
   mfp_error_append (error, "What is left:");
   for (guint i = 0; i < card->functions->len; i++)
@@ -860,7 +926,7 @@ run_strict (Run *run, GError **error)
       g_autoptr (GError) local = NULL;
 
       if (run->ops->check_interrupt (run->ops, &local)
-          && run_step (run, step, step->kind, &local))
+          && run_step (run, step, step->kind, FALSE, &local))
         continue;
       fall_back (run, i, &local);
       g_propagate_error (error, g_steal_pointer (&local));
@@ -880,7 +946,7 @@ run_rest (Run *run, GError **error)
       const MfpStep *step = g_ptr_array_index (run->plan->steps, i);
       GError *local = NULL;
 
-      if (step_applies (step->kind, failed) && !run_step (run, step, step->kind, &local))
+      if (step_applies (step->kind, failed) && !run_step (run, step, step->kind, FALSE, &local))
         collect (&failed, local);
     }
   if (!failed)

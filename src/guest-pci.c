@@ -4,6 +4,7 @@
 #include "guest-pci.h"
 
 #include "error.h"
+#include "text.h"
 #include "xml.h"
 
 #include <string.h>
@@ -463,7 +464,7 @@ mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
     }
 
   slots = describe_slots (live, config);
-  quoted = g_shell_quote (guest->name);
+  quoted = mfp_shell_word (guest->name);
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "domain '%s' has no free slot that takes %s:%s\n"
                "Add a port, to be there at its next start: "

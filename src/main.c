@@ -73,8 +73,7 @@ run_command (MfpInvocation *invocation)
     output = run (invocation, &error);
   if (!output)
     return finish_with_error (error, invocation->format);
-  if (!invocation->quiet)
-    fputs (output, stdout);
+  fputs (output, stdout);
   return fflush (stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -15,12 +15,12 @@ static const struct
   [MFP_STEP_RECORD] = { MFP_STEP_FORGET, "note down what is taken from the host" },
   [MFP_STEP_TAKE] = { MFP_STEP_GIVE_BACK, "take %s from its host driver" },
   [MFP_STEP_HOLD] = { MFP_STEP_DROP, "have libvirt prepare %s" },
-  [MFP_STEP_QUEUE] = { MFP_STEP_UNQUEUE, "queue %s in QEMU" },
+  [MFP_STEP_QUEUE] = { MFP_STEP_EJECT, "queue %s in QEMU" },
   [MFP_STEP_PLUG] = { MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
   [MFP_STEP_VERIFY] = { MFP_STEP_NOTHING, "verify the slot" },
   [MFP_STEP_ENUMERATE] = { MFP_STEP_NOTHING, "wait for the guest to assign addresses" },
-  [MFP_STEP_UNPLUG] = { MFP_STEP_NOTHING, "unplug the slot of %s" },
-  [MFP_STEP_UNQUEUE] = { MFP_STEP_NOTHING, "take %s out of QEMU's queue" },
+  [MFP_STEP_UNPLUG] = { MFP_STEP_NOTHING, "unplug %s, and the card with it" },
+  [MFP_STEP_EJECT] = { MFP_STEP_NOTHING, "remove %s from the guest" },
   [MFP_STEP_DROP] = { MFP_STEP_NOTHING, "have libvirt let go of %s" },
   [MFP_STEP_GIVE_BACK] = { MFP_STEP_NOTHING, "give %s back to its host driver" },
   [MFP_STEP_FORGET] = { MFP_STEP_NOTHING, "remove the note" },
@@ -53,6 +53,7 @@ mfp_plan_free (MfpPlan *plan)
   if (!plan)
     return;
   mfp_card_free (plan->card);
+  mfp_card_free (plan->persistent);
   mfp_record_free (plan->record);
   g_free (plan->bus);
   g_ptr_array_unref (plan->steps);
@@ -72,6 +73,12 @@ add_step (MfpPlan *plan, MfpStepKind kind, MfpFunction *function, char *xml)
 
 /* Which functions a kind of step is for. */
 typedef gboolean (*Chosen) (const MfpFunction *function);
+
+static gboolean
+every (const MfpFunction *function G_GNUC_UNUSED)
+{
+  return TRUE;
+}
 
 static gboolean
 to_take (const MfpFunction *function)
@@ -165,11 +172,11 @@ add_live_detach (MfpPlan *plan)
   MfpFunction *zero = mfp_card_find_guest (plan->card, 0);
 
   if (zero)
-    add_step (plan, MFP_STEP_UNPLUG, zero, NULL);
+    add_step (plan, MFP_STEP_EJECT, zero, NULL);
   else
-    add_steps (plan, MFP_STEP_UNQUEUE, queued);
+    add_steps (plan, MFP_STEP_EJECT, queued);
   plan->strict = plan->steps->len;
-  add_steps (plan, MFP_STEP_DROP, not_zero);
+  add_steps (plan, MFP_STEP_DROP, every);
   add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
   if (plan->card->record_id)
     {
@@ -179,12 +186,17 @@ add_live_detach (MfpPlan *plan)
 }
 
 MfpPlan *
-mfp_plan_detach (MfpCard *card, gboolean live, const GPtrArray *persistent)
+mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent)
 {
   MfpPlan *plan = plan_new (card);
 
-  for (guint i = 0; persistent && i < persistent->len; i++)
-    add_step (plan, MFP_STEP_CONFIG_DETACH, NULL, g_strdup (g_ptr_array_index (persistent, i)));
+  plan->persistent = persistent;
+  for (guint i = 0; persistent && i < persistent->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (persistent->functions, i);
+
+      add_step (plan, MFP_STEP_CONFIG_DETACH, function, g_strdup (function->xml));
+    }
   plan->strict = plan->steps->len;
   if (live)
     add_live_detach (plan);

@@ -23,10 +23,10 @@
  *
  * and what undoes them:
  *
- * @MFP_STEP_UNPLUG: ask the guest to let the slot go, wait until QEMU has
- *   none of its functions and libvirt no function 0
- * @MFP_STEP_UNQUEUE: wait until QEMU has none of the slot's functions
+ * @MFP_STEP_EJECT: ask QEMU, and through it the guest, to let the slot go, and
+ *   wait until QEMU has none of its functions
  * @MFP_STEP_DROP: have libvirt forget a function that QEMU does not have
+ * @MFP_STEP_UNPLUG: both, for function 0
  * @MFP_STEP_GIVE_BACK: return a function to its host driver, verified
  * @MFP_STEP_FORGET: remove the record
  * @MFP_STEP_CONFIG_DETACH, @MFP_STEP_CONFIG_UNPORT
@@ -45,9 +45,9 @@ typedef enum
   MFP_STEP_PLUG,
   MFP_STEP_VERIFY,
   MFP_STEP_ENUMERATE,
-  MFP_STEP_UNPLUG,
-  MFP_STEP_UNQUEUE,
+  MFP_STEP_EJECT,
   MFP_STEP_DROP,
+  MFP_STEP_UNPLUG,
   MFP_STEP_GIVE_BACK,
   MFP_STEP_FORGET,
   MFP_STEP_CONFIG_DETACH,
@@ -59,7 +59,7 @@ typedef enum
 
 /**
  * MfpStep:
- * @function: (nullable): which function; owned by the plan's card
+ * @function: (nullable): which function; owned by one of the plan's cards
  * @xml: (nullable): the device, of steps on the persistent XML
  */
 typedef struct
@@ -72,6 +72,7 @@ typedef struct
 /**
  * MfpPlan:
  * @card: what it is about
+ * @persistent: (nullable): the same in the persistent XML
  * @record: (nullable): what MFP_STEP_RECORD writes, FORGET removes
  * @bus: (nullable): QEMU's name of the bus that the slot is on
  * @steps: (element-type MfpStep)
@@ -81,6 +82,7 @@ typedef struct
 typedef struct
 {
   MfpCard *card;
+  MfpCard *persistent;
   MfpRecord *record;
   char *bus;
   GPtrArray *steps;
@@ -106,12 +108,12 @@ MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
  * mfp_plan_detach:
  * @card: (transfer full): as the guest has it
  * @live: change the running guest
- * @persistent: (nullable) (element-type utf8): the <hostdev> elements to
- *   remove from the persistent XML
+ * @persistent: (transfer full) (nullable): the card as the persistent XML has
+ *   it, to be removed there
  *
  * Also what finishes an attach that was interrupted by taking it back.
  */
-MfpPlan *mfp_plan_detach (MfpCard *card, gboolean live, const GPtrArray *persistent);
+MfpPlan *mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent);
 
 /* What undoes a step of @kind, or %MFP_STEP_NOTHING. */
 MfpStepKind mfp_step_inverse (MfpStepKind kind);

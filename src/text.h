@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* @word as a person would type it in a shell: quoted only where needed, and
+ * behind "--" where it could pass for an option. The caller frees. */
+char *mfp_shell_word (const char *word);

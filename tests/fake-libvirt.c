@@ -1,0 +1,1046 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "fake-libvirt.h"
+
+#include "error.h"
+#include "record.h"
+#include "xml.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define EJECT_DELAY (700 * G_TIME_SPAN_MILLISECOND)
+#define EVENT_DELAY (50 * G_TIME_SPAN_MILLISECOND)
+#define GROUP_HELD (400 * G_TIME_SPAN_MILLISECOND) /* by QEMU, after the last removal */
+#define NEVER G_MAXINT64
+
+typedef struct
+{
+  MfpPciAddress address;
+  char *driver;
+  int group;
+} HostFunction;
+
+/* A <hostdev>, in the live or the persistent XML. */
+typedef struct
+{
+  MfpPciAddress host;
+  char *alias;
+  gboolean assigned;
+  MfpPciAddress guest;
+  gboolean managed;
+  gint64 forget_at; /* when libvirt acts on QEMU's report; NEVER */
+} Hostdev;
+
+typedef struct
+{
+  char *id;
+  MfpPciAddress host;
+  MfpPciAddress guest;
+  gint64 gone_at; /* NEVER: nobody asked */
+} QemuDevice;
+
+struct _Fake
+{
+  MfpOps ops;
+  FakeHotplug hotplug;
+  GRand *random;
+  gint64 clock;
+  guint operation;
+  guint fail_at;
+  FakeFault fault;
+  gboolean armed;
+  gboolean broken;
+  gboolean silent;
+  gboolean interrupted;
+  gboolean stranger;
+  guint lost_events;
+  gboolean running;
+  guint id;
+  GPtrArray *functions; /* HostFunction */
+  GPtrArray *live;      /* Hostdev */
+  GPtrArray *config;    /* Hostdev */
+  GPtrArray *qemu;      /* QemuDevice */
+  GHashTable *metadata; /* uri -> xml */
+  gboolean access[3];   /* by group: the domain may open it */
+  gint64 held_until[3]; /* by group: QEMU still closes it */
+  char *violation;
+};
+
+static void
+function_free (gpointer data)
+{
+  HostFunction *function = data;
+
+  g_free (function->driver);
+  g_free (function);
+}
+
+static void
+hostdev_free (gpointer data)
+{
+  Hostdev *hostdev = data;
+
+  g_free (hostdev->alias);
+  g_free (hostdev);
+}
+
+static void
+qemu_free (gpointer data)
+{
+  QemuDevice *device = data;
+
+  g_free (device->id);
+  g_free (device);
+}
+
+static gboolean G_GNUC_PRINTF (3, 4)
+refuse (GError **error, MfpError code, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error_literal (error, MFP_ERROR, (int) code, text);
+  return FALSE;
+}
+
+/* ---- the model's parts ---- */
+
+static HostFunction *
+find_function (const Fake *fake, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < fake->functions->len; i++)
+    {
+      HostFunction *function = g_ptr_array_index (fake->functions, i);
+
+      if (mfp_pci_address_equal (&function->address, host))
+        return function;
+    }
+  return NULL;
+}
+
+static Hostdev *
+find_hostdev (GPtrArray *list, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < list->len; i++)
+    {
+      Hostdev *hostdev = g_ptr_array_index (list, i);
+
+      if (mfp_pci_address_equal (&hostdev->host, host))
+        return hostdev;
+    }
+  return NULL;
+}
+
+static Hostdev *
+find_alias (const Fake *fake, const char *alias)
+{
+  for (guint i = 0; i < fake->live->len; i++)
+    {
+      Hostdev *hostdev = g_ptr_array_index (fake->live, i);
+
+      if (g_strcmp0 (hostdev->alias, alias) == 0)
+        return hostdev;
+    }
+  return NULL;
+}
+
+static QemuDevice *
+find_device (const Fake *fake, const char *id)
+{
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      if (g_strcmp0 (device->id, id) == 0)
+        return device;
+    }
+  return NULL;
+}
+
+static QemuDevice *
+find_place (const Fake *fake, const MfpPciAddress *guest)
+{
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      if (mfp_pci_address_equal (&device->guest, guest))
+        return device;
+    }
+  return NULL;
+}
+
+static gboolean
+group_in_qemu (const Fake *fake, int group)
+{
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      const QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+      const HostFunction *function = find_function (fake, &device->host);
+
+      if (function && function->group == group)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+group_is_viable (const Fake *fake, int group)
+{
+  for (guint i = 0; i < fake->functions->len; i++)
+    {
+      const HostFunction *function = g_ptr_array_index (fake->functions, i);
+
+      if (function->group == group && function->driver && !mfp_driver_is_vfio (function->driver))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+set_driver (HostFunction *function, const char *driver)
+{
+  g_free (function->driver);
+  function->driver = g_strdup (driver);
+}
+
+static void
+violate (Fake *fake, const char *what)
+{
+  if (!fake->violation)
+    fake->violation = g_strdup (what);
+}
+
+/* libvirt drops a hostdev: with it goes the domain's access to the group. */
+static void
+forget_hostdev (Fake *fake, Hostdev *hostdev)
+{
+  HostFunction *function = find_function (fake, &hostdev->host);
+
+  if (find_device (fake, hostdev->alias))
+    violate (fake, "access taken from a device that QEMU has");
+  if (function)
+    {
+      fake->access[function->group] = FALSE;
+      /* libvirt's own rebind races with siblings that hold the group. */
+      if (hostdev->managed)
+        set_driver (function, group_in_qemu (fake, function->group) ? NULL : "nic");
+    }
+  g_ptr_array_remove (fake->live, hostdev);
+}
+
+static void
+remove_device (Fake *fake, QemuDevice *device)
+{
+  Hostdev *hostdev = find_alias (fake, device->id);
+  const HostFunction *function = find_function (fake, &device->host);
+
+  if (hostdev && fake->lost_events > 0)
+    fake->lost_events--;
+  else if (hostdev)
+    hostdev->forget_at = fake->clock + EVENT_DELAY;
+  if (function)
+    fake->held_until[function->group] = fake->clock + GROUP_HELD;
+  g_ptr_array_remove (fake->qemu, device);
+}
+
+/* Lets everything happen that is due. */
+static void
+settle (Fake *fake)
+{
+  for (guint i = fake->qemu->len; i-- > 0;)
+    {
+      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      if (device->gone_at <= fake->clock)
+        remove_device (fake, device);
+    }
+  for (guint i = fake->live->len; i-- > 0;)
+    {
+      Hostdev *hostdev = g_ptr_array_index (fake->live, i);
+
+      if (hostdev->forget_at <= fake->clock)
+        forget_hostdev (fake, hostdev);
+    }
+}
+
+static void
+end_domain (Fake *fake)
+{
+  for (guint i = 0; i < fake->live->len; i++)
+    {
+      Hostdev *hostdev = g_ptr_array_index (fake->live, i);
+      HostFunction *function = find_function (fake, &hostdev->host);
+
+      if (hostdev->managed && function)
+        set_driver (function, "nic");
+    }
+  g_ptr_array_set_size (fake->qemu, 0);
+  g_ptr_array_set_size (fake->live, 0);
+  g_hash_table_remove_all (fake->metadata);
+  memset (fake->access, 0, sizeof fake->access);
+  fake->running = FALSE;
+}
+
+/* The guest's system ejects the slot of @guest, if it listens. */
+static void
+request_eject (Fake *fake, const MfpPciAddress *guest)
+{
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      if (mfp_pci_address_same_slot (&device->guest, guest))
+        device->gone_at = fake->silent ? NEVER : fake->clock + EJECT_DELAY;
+    }
+}
+
+/* ---- faults ---- */
+
+static gboolean
+lost (GError **error)
+{
+  return refuse (error, MFP_ERROR_DISCONNECTED, "libvirt says: connection lost");
+}
+
+/* Counts the operation and lets its fault happen. FALSE: it fails here. */
+static gboolean
+begin (Fake *fake, gboolean changes, GError **error)
+{
+  gboolean now = fake->armed && fake->operation++ == fake->fail_at;
+
+  if (!fake->armed)
+    fake->operation++;
+  fake->clock += G_TIME_SPAN_MILLISECOND;
+  if (now && fake->fault == FAULT_SILENT_GUEST)
+    fake->silent = TRUE;
+  if (now && fake->fault == FAULT_DOMAIN_ENDS)
+    end_domain (fake);
+  if (now && fake->fault == FAULT_INTERRUPT)
+    fake->interrupted = TRUE;
+  if (now && fake->fault == FAULT_BROKEN)
+    fake->broken = TRUE;
+  settle (fake);
+  if (now && fake->fault == FAULT_LOST_BEFORE)
+    return lost (error);
+  if ((now && fake->fault == FAULT_ERROR) || (fake->broken && changes))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: injected failure");
+  return TRUE;
+}
+
+/* After the operation was done. FALSE: its success is not heard of. */
+static gboolean
+end (Fake *fake, GError **error)
+{
+  if (fake->armed && fake->operation == fake->fail_at + 1 && fake->fault == FAULT_LOST_AFTER)
+    return lost (error);
+  return TRUE;
+}
+
+static gboolean
+need_running (const Fake *fake, GError **error)
+{
+  return fake->running
+         || refuse (error, MFP_ERROR_DOMAIN_GONE, "libvirt says: domain is not running");
+}
+
+/* ---- operations ---- */
+
+static Fake *
+self_of (MfpOps *ops)
+{
+  return (Fake *) ops;
+}
+
+static MfpHostFunction *
+op_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
+{
+  Fake *fake = self_of (ops);
+  const HostFunction *function;
+  g_autoptr (GString) xml = g_string_new (NULL);
+  g_autofree char *name = mfp_pci_address_format_node_name (address);
+
+  if (!begin (fake, FALSE, error) || !end (fake, error))
+    return NULL;
+  function = find_function (fake, address);
+  if (!function)
+    {
+      refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no node device %s", name);
+      return NULL;
+    }
+  g_string_printf (xml, "<device><name>%s</name>", name);
+  if (function->driver)
+    g_string_append_printf (xml, "<driver><name>%s</name></driver>", function->driver);
+  g_string_append_printf (xml, "<capability type='pci'><class>0x020000</class>"
+                               "<iommuGroup number='%d'>", function->group);
+  for (guint i = 0; i < fake->functions->len; i++)
+    {
+      const HostFunction *member = g_ptr_array_index (fake->functions, i);
+
+      if (member->group == function->group)
+        g_string_append_printf (xml, "<address domain='0' bus='%u' slot='0' function='%u'/>",
+                                member->address.bus, member->address.function);
+    }
+  g_string_append (xml, "</iommuGroup></capability></device>");
+  return mfp_host_function_parse (xml->str, error);
+}
+
+static void
+append_hostdev (GString *xml, const Hostdev *hostdev)
+{
+  g_string_append_printf (xml,
+                          "<hostdev mode='subsystem' type='pci' managed='%s'>"
+                          "<source><address domain='0' bus='%u' slot='0' function='%u'/></source>",
+                          hostdev->managed ? "yes" : "no", hostdev->host.bus,
+                          hostdev->host.function);
+  if (hostdev->alias)
+    g_string_append_printf (xml, "<alias name='%s'/>", hostdev->alias);
+  if (hostdev->assigned)
+    g_string_append_printf (xml, "<address type='pci' domain='0' bus='%u' slot='%u' function='%u'/>",
+                            hostdev->guest.bus, hostdev->guest.slot, hostdev->guest.function);
+  else
+    g_string_append (xml, "<address type='unassigned'/>");
+  g_string_append (xml, "</hostdev>");
+}
+
+static void
+append_metadata (GString *xml, const Fake *fake)
+{
+  GHashTableIter iterator;
+  gpointer uri, element;
+
+  g_string_append (xml, "<metadata>");
+  g_hash_table_iter_init (&iterator, fake->metadata);
+  while (g_hash_table_iter_next (&iterator, &uri, &element))
+    {
+      /* libvirt puts the namespace into the element's first tag. */
+      const char *rest = (const char *) element + strlen ("<card");
+
+      g_string_append_printf (xml, "<m:card xmlns:m='%s'", (const char *) uri);
+      g_string_append_len (xml, rest, (gssize) (strrchr (rest, '<') - rest));
+      g_string_append (xml, "</m:card>");
+    }
+  g_string_append (xml, "</metadata>");
+}
+
+static char *
+op_domain_xml (MfpOps *ops, MfpForm form, GError **error)
+{
+  Fake *fake = self_of (ops);
+  gboolean live = form == MFP_LIVE && fake->running;
+  GPtrArray *hostdevs = form == MFP_LIVE ? fake->live : fake->config;
+  g_autoptr (GString) xml = g_string_new (NULL);
+
+  if (!begin (fake, FALSE, error) || !end (fake, error))
+    return NULL;
+  live = form == MFP_LIVE && fake->running;
+  if (live)
+    g_string_append_printf (xml, "<domain type='kvm' id='%u'>", fake->id);
+  else
+    g_string_append (xml, "<domain type='kvm'>");
+  g_string_append (xml, "<name>vm</name>");
+  if (live)
+    append_metadata (xml, fake);
+  g_string_append (xml, "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><devices>"
+                        "<controller type='pci' index='0' model='pcie-root'>"
+                        "<alias name='pcie.0'/></controller>");
+  for (guint i = 1; i <= 3; i++)
+    g_string_append_printf (xml,
+                            "<controller type='pci' index='%u' model='pcie-root-port'>"
+                            "<alias name='pci.%u'/><address type='pci' bus='0' slot='1' "
+                            "function='%u'/></controller>",
+                            i, i, i - 1);
+  for (guint i = 0; i < hostdevs->len; i++)
+    append_hostdev (xml, g_ptr_array_index (hostdevs, i));
+  g_string_append (xml, "</devices></domain>");
+  return g_string_free (g_steal_pointer (&xml), FALSE);
+}
+
+static gboolean
+op_set_metadata (MfpOps *ops, const char *uri, const char *xml, GError **error)
+{
+  Fake *fake = self_of (ops);
+
+  if (!begin (fake, TRUE, error) || !need_running (fake, error))
+    return FALSE;
+  if (xml)
+    g_hash_table_insert (fake->metadata, g_strdup (uri), g_strdup (xml));
+  else
+    g_hash_table_remove (fake->metadata, uri);
+  return end (fake, error);
+}
+
+static gboolean
+op_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
+{
+  Fake *fake = self_of (ops);
+  HostFunction *function = find_function (fake, address);
+
+  if (!begin (fake, TRUE, error))
+    return FALSE;
+  if (find_hostdev (fake->live, address))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
+  set_driver (function, "vfio-pci");
+  return end (fake, error);
+}
+
+static gboolean
+op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
+{
+  Fake *fake = self_of (ops);
+  HostFunction *function = find_function (fake, address);
+
+  if (!begin (fake, TRUE, error))
+    return FALSE;
+  if (find_hostdev (fake->live, address))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
+  if (group_in_qemu (fake, function->group))
+    {
+      violate (fake, "a function given back while its group is in QEMU");
+      set_driver (function, NULL);
+      return refuse (error, MFP_ERROR_FAILED, "libvirt says: Failed to trigger a probe");
+    }
+  if (fake->held_until[function->group] > fake->clock)
+    {
+      set_driver (function, NULL);
+      return refuse (error, MFP_ERROR_FAILED, "libvirt says: Failed to trigger a probe");
+    }
+  set_driver (function, "nic");
+  return end (fake, error);
+}
+
+static Hostdev *
+parse_hostdev (const char *xml)
+{
+  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "device", NULL);
+  const xmlNode *root = doc ? xmlDocGetRootElement (doc) : NULL;
+  Hostdev *hostdev = g_new0 (Hostdev, 1);
+
+  g_assert_nonnull (root);
+  g_assert_true (mfp_xml_address (mfp_xml_child (mfp_xml_child (root, "source"), "address"),
+                                  &hostdev->host));
+  hostdev->alias = mfp_xml_attribute (mfp_xml_child (root, "alias"), "name");
+  hostdev->managed = mfp_xml_attribute_is (root, "managed", "yes");
+  hostdev->assigned = mfp_xml_attribute_is (mfp_xml_child (root, "address"), "type", "pci");
+  if (hostdev->assigned)
+    g_assert_true (mfp_xml_address (mfp_xml_child (root, "address"), &hostdev->guest));
+  hostdev->forget_at = NEVER;
+  return hostdev;
+}
+
+/* QEMU opens the function. */
+static gboolean
+open_function (Fake *fake, const MfpPciAddress *host, GError **error)
+{
+  const HostFunction *function = find_function (fake, host);
+
+  if (!function || !mfp_driver_is_vfio (function->driver))
+    return refuse (error, MFP_ERROR_FAILED, "not bound to vfio-pci");
+  if (!group_is_viable (fake, function->group))
+    return refuse (error, MFP_ERROR_FAILED, "group is not viable");
+  if (!group_in_qemu (fake, function->group) && !fake->access[function->group])
+    return refuse (error, MFP_ERROR_FAILED, "/dev/vfio: No such file or directory");
+  return TRUE;
+}
+
+static void
+add_to_qemu (Fake *fake, const char *id, const MfpPciAddress *host, const MfpPciAddress *guest)
+{
+  QemuDevice *device = g_new0 (QemuDevice, 1);
+
+  device->id = g_strdup (id);
+  device->host = *host;
+  device->guest = *guest;
+  device->gone_at = NEVER;
+  g_ptr_array_add (fake->qemu, device);
+}
+
+static gboolean
+attach_live (Fake *fake, Hostdev *hostdev, GError **error)
+{
+  const HostFunction *function = find_function (fake, &hostdev->host);
+
+  if (find_alias (fake, hostdev->alias))
+    return refuse (error, MFP_ERROR_ALIAS_TAKEN, "libvirt says: non unique alias");
+  if (find_hostdev (fake->live, &hostdev->host))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
+  fake->access[function->group] = mfp_driver_is_vfio (function->driver);
+  if (!mfp_driver_is_vfio (function->driver))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: Unmanaged PCI device must be manually detached");
+  if (!hostdev->assigned)
+    return TRUE;
+  if (hostdev->guest.function != 0)
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: Only PCI device addresses with function=0");
+  if (find_place (fake, &hostdev->guest))
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: address in use");
+  if (!open_function (fake, &hostdev->host, error))
+    {
+      fake->access[function->group] = FALSE; /* a failed attach tears it down */
+      return FALSE;
+    }
+  add_to_qemu (fake, hostdev->alias, &hostdev->host, &hostdev->guest);
+  return TRUE;
+}
+
+static gboolean
+op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
+{
+  Fake *fake = self_of (ops);
+  Hostdev *hostdev;
+
+  if (!begin (fake, TRUE, error) || (form == MFP_LIVE && !need_running (fake, error)))
+    return FALSE;
+  hostdev = parse_hostdev (xml);
+  if (form == MFP_LIVE ? !attach_live (fake, hostdev, error)
+                       : find_hostdev (fake->config, &hostdev->host) != NULL)
+    {
+      hostdev_free (hostdev);
+      if (form == MFP_CONFIG)
+        refuse (error, MFP_ERROR_FAILED, "libvirt says: device is already in the domain configuration");
+      return FALSE;
+    }
+  g_ptr_array_add (form == MFP_LIVE ? fake->live : fake->config, hostdev);
+  return end (fake, error);
+}
+
+static gboolean
+shares_slot (const Fake *fake, const Hostdev *hostdev)
+{
+  for (guint i = 0; i < fake->live->len; i++)
+    {
+      const Hostdev *other = g_ptr_array_index (fake->live, i);
+
+      if (other != hostdev && other->assigned
+          && mfp_pci_address_same_slot (&other->guest, &hostdev->guest))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+detach_live (Fake *fake, Hostdev *hostdev, GError **error)
+{
+  QemuDevice *device = find_device (fake, hostdev->alias);
+
+  if (hostdev->assigned && shares_slot (fake, hostdev))
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: cannot hot unplug hostdev device with multifunction PCI guest address");
+  if (!hostdev->assigned || !device)
+    {
+      forget_hostdev (fake, hostdev);
+      return TRUE;
+    }
+  if (device->gone_at != NEVER)
+    return refuse (error, MFP_ERROR_BUSY, "libvirt says: already in the process of unplug");
+  request_eject (fake, &device->guest);
+  return TRUE;
+}
+
+static gboolean
+op_detach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
+{
+  Fake *fake = self_of (ops);
+  Hostdev *asked, *hostdev;
+
+  if (!begin (fake, TRUE, error) || (form == MFP_LIVE && !need_running (fake, error)))
+    return FALSE;
+  asked = parse_hostdev (xml);
+  hostdev = find_hostdev (form == MFP_LIVE ? fake->live : fake->config, &asked->host);
+  hostdev_free (asked);
+  if (!hostdev)
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: device not found");
+  if (form == MFP_CONFIG)
+    g_ptr_array_remove (fake->config, hostdev);
+  else if (!detach_live (fake, hostdev, error))
+    return FALSE;
+  return end (fake, error);
+}
+
+static gboolean
+op_detach_alias (MfpOps *ops, const char *alias, GError **error)
+{
+  Fake *fake = self_of (ops);
+  Hostdev *hostdev;
+
+  if (!begin (fake, TRUE, error) || !need_running (fake, error))
+    return FALSE;
+  hostdev = find_alias (fake, alias);
+  if (!hostdev)
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no device found with alias");
+  return detach_live (fake, hostdev, error) && end (fake, error);
+}
+
+/* ---- QMP ---- */
+
+static char *
+answer_error (const char *class, const char *text)
+{
+  return g_strdup_printf ("{\"error\":{\"class\":\"%s\",\"desc\":\"%s\"}}", class, text);
+}
+
+static char *
+qmp_device_add (Fake *fake, JsonObject *arguments)
+{
+  const char *id = json_object_get_string_member (arguments, "id");
+  const char *bus = json_object_get_string_member (arguments, "bus");
+  g_autoptr (GError) error = NULL;
+  MfpPciAddress host, guest = { 0 }, zero;
+  guint slot, function;
+
+  g_assert_true (mfp_pci_address_parse (json_object_get_string_member (arguments, "host"), &host, NULL));
+  g_assert_cmpint (sscanf (bus, "pci.%hhu", &guest.bus), ==, 1);
+  g_assert_cmpint (sscanf (json_object_get_string_member (arguments, "addr"), "0x%x.0x%x", &slot, &function), ==, 2);
+  guest.slot = (guint8) slot;
+  guest.function = (guint8) function;
+  zero = mfp_pci_address_with_function (&guest, 0);
+  if (find_device (fake, id))
+    return answer_error ("GenericError", "Duplicate device ID");
+  if (find_place (fake, &guest) || find_place (fake, &zero))
+    return answer_error ("GenericError", "PCI: slot in use");
+  if (!open_function (fake, &host, &error))
+    return answer_error ("GenericError", error->message);
+  add_to_qemu (fake, id, &host, &guest);
+  if (fake->stranger)
+    {
+      Hostdev *stranger = g_new0 (Hostdev, 1);
+
+      stranger->host = (MfpPciAddress){ .bus = 9 };
+      stranger->alias = g_strdup ("net9");
+      stranger->assigned = TRUE;
+      stranger->guest = zero;
+      stranger->forget_at = NEVER;
+      g_ptr_array_add (fake->live, stranger);
+      add_to_qemu (fake, "net9", &stranger->host, &zero);
+      fake->stranger = FALSE;
+    }
+  return g_strdup ("{\"return\":{}}");
+}
+
+static char *
+qmp_device_del (Fake *fake, JsonObject *arguments)
+{
+  QemuDevice *device = find_device (fake, json_object_get_string_member (arguments, "id"));
+  MfpPciAddress zero;
+
+  if (!device)
+    return answer_error ("DeviceNotFound", "Device not found");
+  if (device->gone_at != NEVER)
+    return answer_error ("GenericError", "Device is already in the process of unplug");
+  zero = mfp_pci_address_with_function (&device->guest, 0);
+  if (fake->hotplug == FAKE_NATIVE && !find_place (fake, &zero))
+    remove_device (fake, device);
+  else
+    request_eject (fake, &device->guest);
+  return g_strdup ("{\"return\":{}}");
+}
+
+static char *
+qmp_list (const Fake *fake)
+{
+  g_autoptr (GString) text = g_string_new ("{\"return\":[{\"name\":\"type\"}");
+
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      const QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      g_string_append_printf (text, ",{\"name\":\"%s\"}", device->id);
+    }
+  g_string_append (text, "]}");
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static char *
+qmp_query_pci (const Fake *fake)
+{
+  g_autoptr (GString) text = g_string_new ("{\"return\":[{\"bus\":0,\"devices\":[");
+
+  for (guint bus = 1; bus <= 3; bus++)
+    {
+      gboolean first = TRUE;
+
+      g_string_append_printf (text, "%s{\"qdev_id\":\"pci.%u\",\"slot\":1,\"function\":%u,"
+                                    "\"regions\":[],\"pci_bridge\":{\"devices\":[",
+                              bus > 1 ? "," : "", bus, bus - 1);
+      for (guint i = 0; i < fake->qemu->len; i++)
+        {
+          const QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+          if (device->guest.bus != bus)
+            continue;
+          g_string_append_printf (text,
+                                  "%s{\"qdev_id\":\"%s\",\"slot\":%u,\"function\":%u,"
+                                  "\"regions\":[{\"bar\":0,\"address\":%d}]}",
+                                  first ? "" : ",", device->id, device->guest.slot,
+                                  device->guest.function, fake->silent ? -1 : 4096);
+          first = FALSE;
+        }
+      g_string_append (text, "]}}");
+    }
+  g_string_append (text, "]}]}");
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static char *
+op_qmp (MfpOps *ops, const char *command, GError **error)
+{
+  Fake *fake = self_of (ops);
+  g_autoptr (JsonNode) node = json_from_string (command, NULL);
+  JsonObject *object = json_node_get_object (node);
+  const char *name = json_object_get_string_member (object, "execute");
+  JsonObject *arguments = json_object_get_object_member (object, "arguments");
+  gboolean changes = g_str_has_prefix (name, "device_");
+  g_autofree char *answer = NULL;
+
+  if (!begin (fake, changes, error) || !need_running (fake, error))
+    return NULL;
+  if (strcmp (name, "device_add") == 0)
+    answer = qmp_device_add (fake, arguments);
+  else if (strcmp (name, "device_del") == 0)
+    answer = qmp_device_del (fake, arguments);
+  else if (strcmp (name, "qom-list") == 0)
+    answer = qmp_list (fake);
+  else
+    answer = qmp_query_pci (fake);
+  return end (fake, error) ? g_steal_pointer (&answer) : NULL;
+}
+
+/* ---- time ---- */
+
+static gint64
+op_now (MfpOps *ops)
+{
+  return self_of (ops)->clock;
+}
+
+static gboolean
+op_check_interrupt (MfpOps *ops, GError **error)
+{
+  Fake *fake = self_of (ops);
+
+  if (!fake->interrupted)
+    return TRUE;
+  fake->interrupted = FALSE;
+  return refuse (error, MFP_ERROR_INTERRUPTED, "interrupted");
+}
+
+static gboolean
+op_wait (MfpOps *ops, gint64 until, GError **error)
+{
+  Fake *fake = self_of (ops);
+
+  if (!begin (fake, FALSE, error))
+    return FALSE;
+  fake->clock = MAX (fake->clock, until);
+  settle (fake);
+  return op_check_interrupt (ops, error);
+}
+
+/* ---- outside the operations ---- */
+
+static void
+add_card (Fake *fake, guint8 bus)
+{
+  for (guint8 i = 0; i < 4; i++)
+    {
+      HostFunction *function = g_new0 (HostFunction, 1);
+
+      function->address = (MfpPciAddress){ .bus = bus, .function = i };
+      function->group = bus;
+      function->driver = g_strdup ("nic");
+      g_ptr_array_add (fake->functions, function);
+    }
+}
+
+Fake *
+fake_new (FakeHotplug hotplug, guint32 seed)
+{
+  Fake *fake = g_new0 (Fake, 1);
+
+  fake->ops = (MfpOps){
+    .host_function = op_host_function,
+    .domain_xml = op_domain_xml,
+    .set_metadata = op_set_metadata,
+    .take = op_take,
+    .give_back = op_give_back,
+    .attach = op_attach,
+    .detach = op_detach,
+    .detach_alias = op_detach_alias,
+    .qmp = op_qmp,
+    .wait = op_wait,
+    .check_interrupt = op_check_interrupt,
+    .now = op_now,
+  };
+  fake->hotplug = hotplug;
+  fake->random = g_rand_new_with_seed (seed);
+  fake->clock = G_TIME_SPAN_HOUR;
+  fake->running = TRUE;
+  fake->id = 1;
+  fake->functions = g_ptr_array_new_with_free_func (function_free);
+  fake->live = g_ptr_array_new_with_free_func (hostdev_free);
+  fake->config = g_ptr_array_new_with_free_func (hostdev_free);
+  fake->qemu = g_ptr_array_new_with_free_func (qemu_free);
+  fake->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  add_card (fake, 1);
+  add_card (fake, 2);
+  return fake;
+}
+
+void
+fake_free (Fake *fake)
+{
+  if (!fake)
+    return;
+  g_rand_free (fake->random);
+  g_ptr_array_unref (fake->functions);
+  g_ptr_array_unref (fake->live);
+  g_ptr_array_unref (fake->config);
+  g_ptr_array_unref (fake->qemu);
+  g_hash_table_unref (fake->metadata);
+  g_free (fake->violation);
+  g_free (fake);
+}
+
+MfpOps *
+fake_ops (Fake *fake)
+{
+  return &fake->ops;
+}
+
+void
+fake_fail_at (Fake *fake, guint operation, FakeFault fault)
+{
+  fake->operation = 0;
+  fake->fail_at = operation;
+  fake->fault = fault;
+  fake->armed = TRUE;
+}
+
+void
+fake_mend (Fake *fake)
+{
+  fake->operation = 0;
+  fake->armed = FALSE;
+  fake->broken = FALSE;
+  fake->silent = FALSE;
+  fake->interrupted = FALSE;
+  for (guint i = 0; i < fake->qemu->len; i++)
+    ((QemuDevice *) g_ptr_array_index (fake->qemu, i))->gone_at = NEVER;
+}
+
+guint
+fake_operations (const Fake *fake)
+{
+  return fake->operation;
+}
+
+void
+fake_lose_events (Fake *fake, guint count)
+{
+  fake->lost_events = count;
+}
+
+void
+fake_bind (Fake *fake, const char *host, const char *driver)
+{
+  MfpPciAddress address;
+
+  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
+  set_driver (find_function (fake, &address), driver);
+}
+
+void
+fake_send_stranger (Fake *fake)
+{
+  fake->stranger = TRUE;
+}
+
+void
+fake_restart_domain (Fake *fake)
+{
+  if (fake->running)
+    end_domain (fake);
+  fake->running = TRUE;
+  fake->id++;
+  for (guint i = 0; i < fake->config->len; i++)
+    {
+      const Hostdev *source = g_ptr_array_index (fake->config, i);
+      Hostdev *hostdev = g_memdup2 (source, sizeof *source);
+      HostFunction *function = find_function (fake, &source->host);
+
+      hostdev->alias = g_strdup_printf ("hostdev%u", i);
+      set_driver (function, "vfio-pci");
+      fake->access[function->group] = TRUE;
+      g_ptr_array_add (fake->live, hostdev);
+      if (hostdev->assigned)
+        add_to_qemu (fake, hostdev->alias, &hostdev->host, &hostdev->guest);
+    }
+}
+
+char *
+fake_describe_drivers (const Fake *fake)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < fake->functions->len; i++)
+    {
+      const HostFunction *function = g_ptr_array_index (fake->functions, i);
+      g_autofree char *address = mfp_pci_address_format (&function->address);
+
+      g_string_append_printf (text, "%s %s\n", address, function->driver ? function->driver : "-");
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static int
+compare_text (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+describe_hostdevs (GPtrArray *lines, const char *form, GPtrArray *hostdevs)
+{
+  for (guint i = 0; i < hostdevs->len; i++)
+    {
+      g_autoptr (GString) xml = g_string_new (form);
+
+      append_hostdev (xml, g_ptr_array_index (hostdevs, i));
+      g_ptr_array_add (lines, g_string_free (g_steal_pointer (&xml), FALSE));
+    }
+}
+
+char *
+fake_describe (const Fake *fake)
+{
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iterator;
+  gpointer element;
+
+  g_ptr_array_add (lines, fake_describe_drivers (fake));
+  describe_hostdevs (lines, "live ", fake->live);
+  describe_hostdevs (lines, "config ", fake->config);
+  for (guint i = 0; i < fake->qemu->len; i++)
+    {
+      const QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+      g_autofree char *guest = mfp_pci_address_format (&device->guest);
+
+      g_ptr_array_add (lines, g_strdup_printf ("qemu %s %s", device->id, guest));
+    }
+  g_hash_table_iter_init (&iterator, fake->metadata);
+  while (g_hash_table_iter_next (&iterator, NULL, &element))
+    g_ptr_array_add (lines, g_strdup_printf ("record %s", (const char *) element));
+  g_ptr_array_sort (lines, compare_text);
+  g_ptr_array_add (lines, NULL);
+  return g_strjoinv ("\n", (char **) lines->pdata);
+}
+
+const char *
+fake_violation (const Fake *fake)
+{
+  return fake->violation;
+}

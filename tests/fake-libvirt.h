@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A model of libvirt, QEMU, the guest and the host's kernel, as far as a plan
+ * can notice them, behind the operations of ops.h; with faults on demand and
+ * a clock of its own.
+ *
+ * The rules it keeps are those that the real ones showed: a live attach of a
+ * function other than 0 is refused; QEMU queues functions until function 0
+ * comes; an eject takes the whole slot; libvirt forgets a device some time
+ * after QEMU did; an unassigned device is dropped without asking QEMU; dropping
+ * one member of an IOMMU group takes the access of all; the kernel refuses to
+ * rebind a function whose group is in use, and QEMU keeps it in use for a
+ * moment after the last removal.
+ */
+#pragma once
+
+#include "guest-pci.h"
+#include "ops.h"
+
+typedef struct _Fake Fake;
+
+/* What happens at the operation that fake_fail_at() chose. */
+typedef enum
+{
+  FAULT_ERROR,        /* it fails, and nothing was done */
+  FAULT_LOST_BEFORE,  /* the connection breaks, and nothing was done */
+  FAULT_LOST_AFTER,   /* the connection breaks after it was done */
+  FAULT_SILENT_GUEST, /* from then on the guest answers no request */
+  FAULT_DOMAIN_ENDS,  /* the guest powers off just before */
+  FAULT_INTERRUPT,    /* a signal comes just before */
+  FAULT_BROKEN,       /* from then on every operation that changes anything fails */
+  FAULT_KINDS,
+} FakeFault;
+
+/* How the guest's ports take plugging. */
+typedef enum
+{
+  FAKE_ACPI,   /* an eject takes the whole slot, queued functions too */
+  FAKE_NATIVE, /* a queued function is removed at once, without the guest */
+} FakeHotplug;
+
+/**
+ * fake_new:
+ *
+ * A host with two four-function devices, 0000:01:00 and 0000:02:00, each one
+ * IOMMU group, all functions on "nic"; and a running q35 guest with empty ports
+ * at buses 1 to 3, persistent.
+ */
+Fake *fake_new (FakeHotplug hotplug, guint32 seed);
+void fake_free (Fake *fake);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fake, fake_free)
+
+MfpOps *fake_ops (Fake *fake);
+
+/* Injects @fault at the operation number @operation from here on (from 0). */
+void fake_fail_at (Fake *fake, guint operation, FakeFault fault);
+void fake_mend (Fake *fake); /* no more faults; the guest answers again */
+
+/* Operations since the last fake_fail_at() or fake_mend(). */
+guint fake_operations (const Fake *fake);
+
+/* libvirt misses QEMU's report of the next @count removals. */
+void fake_lose_events (Fake *fake, guint count);
+
+/* Binds a host function to @driver by hand. */
+void fake_bind (Fake *fake, const char *host, const char *driver);
+
+/* A stranger's function 0 comes into the guest slot as soon as something is
+ * queued there. */
+void fake_send_stranger (Fake *fake);
+
+/* The domain starts again with what the persistent XML has. */
+void fake_restart_domain (Fake *fake);
+
+/* Everything that matters, as text to compare: drivers, the domain's devices,
+ * QEMU's, the records, the persistent XML; the caller frees. */
+char *fake_describe (const Fake *fake);
+
+/* Only the host's drivers. */
+char *fake_describe_drivers (const Fake *fake);
+
+/* What a real host would not have forgiven (a device whose access was taken
+ * while QEMU had it, a rebind in a busy group), or NULL. */
+const char *fake_violation (const Fake *fake);
