@@ -413,11 +413,62 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
   return g_steal_pointer (&card);
 }
 
+gboolean
+mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    for (guint j = 0; j < guests->len; j++)
+      {
+        const MfpFunction *function = g_ptr_array_index (card->functions, i);
+        const MfpGuest *guest = g_ptr_array_index (guests, j);
+        g_autofree char *host = NULL;
+
+        if (!mfp_guest_find_host (guest, &function->host))
+          continue;
+        host = mfp_function_describe (function);
+        g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                     "host function %s is attached to domain '%s'; detach it there first", host,
+                     guest->name);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+void
+mfp_card_adopt_aliases (MfpCard *card, const MfpGuest *guest)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
+
+      g_free (function->alias);
+      function->alias = device ? g_strdup (device->alias) : NULL;
+    }
+}
+
+GArray *
+mfp_card_to_selections (const MfpCard *card)
+{
+  GArray *selections = g_array_new (FALSE, FALSE, sizeof (MfpSelection));
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      MfpSelection selection = { .host = function->host,
+                                 .guest_function = MFP_GUEST_FUNCTION_UNSET };
+
+      g_array_append_val (selections, selection);
+    }
+  return selections;
+}
+
 MfpRecord *
-mfp_card_to_record (const MfpCard *card)
+mfp_card_to_record (const MfpCard *card, gboolean leaving)
 {
   MfpRecord *record = mfp_record_new (card->record_id, &card->slot);
 
+  record->leaving = leaving;
   for (guint i = 0; i < card->functions->len; i++)
     {
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
@@ -427,7 +478,7 @@ mfp_card_to_record (const MfpCard *card)
                                   .guest_function = function->guest_function,
                                   .alias = function->alias,
                                   .driver = function->driver,
-                                  .taken = function->take,
+                                  .taken = function->take || (leaving && function->managed),
                               });
     }
   return record;

@@ -133,8 +133,25 @@ MfpFunction *mfp_card_lock (const MfpCard *card);
 MfpCard *mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
                               const MfpRecord *record);
 
-/* What to write down of @card, under its record_id or a new one. */
-MfpRecord *mfp_card_to_record (const MfpCard *card);
+/* Refuses (MFP_ERROR_REFUSED) a card with a function that one of @guests
+ * (element-type MfpGuest) has. */
+gboolean mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **error);
+
+/* Gives each function the alias that @guest knows it by. */
+void mfp_card_adopt_aliases (MfpCard *card, const MfpGuest *guest);
+
+/* Names every function of @card: (element-type MfpSelection); the caller owns
+ * it. */
+GArray *mfp_card_to_selections (const MfpCard *card);
+
+/**
+ * mfp_card_to_record:
+ * @leaving: for a detach: it also names for return those functions that
+ *   libvirt itself gives back, which may need mending
+ *
+ * What to write down of @card, under its record_id or a new one.
+ */
+MfpRecord *mfp_card_to_record (const MfpCard *card, gboolean leaving);
 
 /* The host address as text: "0000:01:00.2"; the caller frees. */
 char *mfp_function_describe (const MfpFunction *function);

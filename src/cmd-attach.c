@@ -114,27 +114,28 @@ requested_hosts (const Request *request)
   return hosts;
 }
 
-/* Refuses a function that another domain has. One on a host driver is free:
- * a guest's is on VFIO. */
 static gboolean
-check_holders (MfpTarget *target, const MfpCard *card, GError **error)
+any_on_vfio (const MfpCard *card)
 {
   for (guint i = 0; i < card->functions->len; i++)
     {
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
-      g_autofree char *host = mfp_function_describe (function);
-      g_autofree char *holder = mfp_driver_is_vfio (function->driver)
-                                    ? mfp_libvirt_find_holder (target->libvirt, &function->host)
-                                    : NULL;
 
-      if (!holder)
-        continue;
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "host function %s is attached to domain '%s'; detach it there first", host,
-                   holder);
-      return FALSE;
+      if (mfp_driver_is_vfio (function->driver))
+        return TRUE;
     }
-  return TRUE;
+  return FALSE;
+}
+
+/* Refuses a function that another domain has. Functions on host drivers are
+ * free: a guest's are on VFIO. */
+static gboolean
+check_holders (MfpTarget *target, const MfpCard *card, GError **error)
+{
+  g_autoptr (GPtrArray) guests
+      = any_on_vfio (card) ? mfp_libvirt_other_guests (target->libvirt) : NULL;
+
+  return !guests || mfp_card_check_free (card, guests, error);
 }
 
 /* Makes the card of the request, as the host has it. */
@@ -178,10 +179,32 @@ check_presence (const MfpCard *card, const MfpGuest *guest, const char *form,
   return FALSE;
 }
 
+/* Asks QEMU, too, whether the running guest has the card, and with --wait
+ * goes on waiting for the guest. */
+static gboolean
+verify_present (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
+                MfpCard *card, GError **error)
+{
+  const MfpBus *bus = mfp_guest_bus (target->live, card->slot.bus);
+  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+  MfpPlan *plan;
+  gboolean verified;
+
+  mfp_card_adopt_aliases (card, target->live);
+  plan = mfp_plan_verify (card, name, options->wait != 0);
+  verified = mfp_target_execute (target, invocation, &options->common, plan, error);
+  plan->card = NULL;
+  mfp_plan_free (plan);
+  if (!verified && g_error_matches (*error, MFP_ERROR, MFP_ERROR_FAILED))
+    mfp_error_recode (error, MFP_ERROR_REFUSED);
+  return verified;
+}
+
 /* Leaves in @target only the forms that lack the card, and in @card the slot
  * where one of them has it. */
 static gboolean
-skip_present (MfpTarget *target, MfpCard *card, GError **error)
+skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
+              MfpCard *card, GError **error)
 {
   MfpPresence live = MFP_ABSENT, config = MFP_ABSENT;
   MfpPciAddress slot = card->slot;
@@ -203,6 +226,9 @@ skip_present (MfpTarget *target, MfpCard *card, GError **error)
     }
   card->slot = slot;
   card->has_slot = TRUE;
+  if (live == MFP_PRESENT && !options->common.dry_run
+      && !verify_present (target, invocation, options, card, error))
+    return FALSE;
   if (live == MFP_PRESENT)
     g_clear_pointer (&target->live, mfp_guest_free);
   if (config == MFP_PRESENT)
@@ -292,7 +318,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
       card->slot = request->slot;
       card->has_slot = TRUE;
     }
-  if (!skip_present (target, card, error))
+  if (!skip_present (target, invocation, options, card, error))
     return NULL;
   if (!target->live && !target->config)
     return options->common.dry_run ? mfp_devices_format (card)
@@ -325,7 +351,10 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
       "yes|no" },
     { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
       "wait until the guest has assigned addresses to the card", NULL },
-    MFP_COMMON_OPTIONS (&options.common),
+    MFP_FORM_OPTIONS (&options.common),
+    MFP_DRY_RUN_OPTION (&options.common, "print the <devices> document and touch nothing"),
+    MFP_WAIT_OPTIONS (&options.common),
+    POPT_TABLEEND,
   };
   g_auto (Request) request = { 0 };
   g_auto (GStrv) arguments = NULL;

@@ -13,23 +13,6 @@
 
 #include <string.h>
 
-/* The functions of a document, as if they had been named one by one. */
-static GArray *
-selections_of (const MfpCard *document)
-{
-  GArray *selections = g_array_new (FALSE, FALSE, sizeof (MfpSelection));
-
-  for (guint i = 0; i < document->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (document->functions, i);
-      MfpSelection selection = { .host = function->host,
-                                 .guest_function = MFP_GUEST_FUNCTION_UNSET };
-
-      g_array_append_val (selections, selection);
-    }
-  return selections;
-}
-
 static GArray *
 read_request (const MfpCommonOptions *options, const GStrv arguments, GError **error)
 {
@@ -44,7 +27,7 @@ read_request (const MfpCommonOptions *options, const GStrv arguments, GError **e
   if (!options->file)
     return mfp_selection_parse ((const char *const *) arguments + 1, NULL, error);
   document = mfp_read_document (options->file, error);
-  return document ? selections_of (document) : NULL;
+  return document ? mfp_card_to_selections (document) : NULL;
 }
 
 /* The record of an attach that has to do with @selections, or NULL. */
@@ -258,7 +241,12 @@ char *
 mfp_cmd_detach (MfpInvocation *invocation, GError **error)
 {
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
-  const struct poptOption table[] = { MFP_COMMON_OPTIONS (&options) };
+  const struct poptOption table[] = {
+    MFP_FORM_OPTIONS (&options),
+    MFP_DRY_RUN_OPTION (&options, "print the <devices> document and touch nothing"),
+    MFP_WAIT_OPTIONS (&options),
+    POPT_TABLEEND,
+  };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
   g_autoptr (GArray) selections = NULL;

@@ -140,29 +140,31 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
   return (!live || target->live) && (!config || target->config);
 }
 
-/* What a second signal prints: whatever was under way stays as it is. */
-static char *
-parting_words (const char *domain)
+MfpTarget *
+mfp_target_connect (const MfpInvocation *invocation, const MfpCommonOptions *options,
+                    const char *remedy, GError **error)
 {
-  g_autofree char *quoted = mfp_shell_word (domain);
+  g_autoptr (MfpTarget) target = g_new0 (MfpTarget, 1);
+  g_autofree char *parting
+      = g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
+                         "neither finished nor undone.\nTo mend it: virt-mfplug %s\n",
+                         remedy);
+  MfpInterrupt *interrupt = options->dry_run ? NULL
+                                             : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
 
-  return g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
-                          "neither finished nor undone.\n"
-                          "To mend it: virt-mfplug recover %s\n",
-                          quoted);
+  target->libvirt = mfp_libvirt_open (invocation->uri, interrupt, error);
+  return target->libvirt ? g_steal_pointer (&target) : NULL;
 }
 
 MfpTarget *
 mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
                  const char *domain, GError **error)
 {
-  g_autoptr (MfpTarget) target = g_new0 (MfpTarget, 1);
-  g_autofree char *parting = parting_words (domain);
-  MfpInterrupt *interrupt = options->dry_run ? NULL
-                                             : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+  g_autofree char *quoted = mfp_shell_word (domain);
+  g_autofree char *remedy = g_strconcat ("recover ", quoted, NULL);
+  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, options, remedy, error);
 
-  target->libvirt = mfp_libvirt_open (invocation->uri, interrupt, error);
-  if (!target->libvirt || !mfp_libvirt_use_domain (target->libvirt, domain, error))
+  if (!target || !mfp_libvirt_use_domain (target->libvirt, domain, error))
     return NULL;
   if (!read_forms (target, options, error))
     {

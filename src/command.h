@@ -35,8 +35,10 @@ typedef char *(*MfpCommand) (MfpInvocation *invocation, GError **error);
 
 char *mfp_cmd_attach (MfpInvocation *invocation, GError **error);
 char *mfp_cmd_detach (MfpInvocation *invocation, GError **error);
+char *mfp_cmd_recover (MfpInvocation *invocation, GError **error);
+char *mfp_cmd_reclaim (MfpInvocation *invocation, GError **error);
 
-/* The options of attach and detach alike; the strings belong to it. */
+/* The options that several subcommands have; the strings belong to it. */
 typedef struct
 {
   char *file;
@@ -56,7 +58,7 @@ void mfp_common_options_clear (MfpCommonOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
 
 /* Entries of a popt table that fill @o. */
-#define MFP_COMMON_OPTIONS(o)                                                                     \
+#define MFP_FORM_OPTIONS(o)                                                                       \
   { "file", '\0', POPT_ARG_STRING, &(o)->file, 0,                                                 \
     "read the functions from a <devices> document; - is standard input", "XML" },                 \
   { "live", '\0', POPT_ARG_NONE, &(o)->live, 0, "affect the running domain", NULL },              \
@@ -64,15 +66,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
   { "persistent", '\0', POPT_ARG_NONE, &(o)->persistent, 0,                                       \
     "affect the next start, and the domain if it is running", NULL },                             \
   { "current", '\0', POPT_ARG_NONE, &(o)->current, 0,                                             \
-    "affect the domain in its current state (default)", NULL },                                   \
-  { "dry-run", '\0', POPT_ARG_NONE, &(o)->dry_run, 0,                                             \
-    "print the <devices> document and touch nothing", NULL },                                     \
+    "affect the domain in its current state (default)", NULL }
+#define MFP_DRY_RUN_OPTION(o, text)                                                               \
+  { "dry-run", '\0', POPT_ARG_NONE, &(o)->dry_run, 0, text, NULL }
+#define MFP_WAIT_OPTIONS(o)                                                                       \
   { "timeout", '\0', POPT_ARG_INT, &(o)->timeout, 0,                                              \
-    "how long to wait for the guest, 1 to 86400 (default 60)", "SECONDS" },                       \
+    "how long to wait for the guest and the host, 1 to 86400 (default 60)", "SECONDS" },          \
   { "format", '\0', POPT_ARG_STRING, &(o)->format, 0, "format of the result (default text)",      \
     "text|json" },                                                                                \
-  { "help", 'h', POPT_ARG_NONE, &(o)->help, 0, "show this help", NULL },                          \
-  POPT_TABLEEND
+  { "help", 'h', POPT_ARG_NONE, &(o)->help, 0, "show this help", NULL }
 
 /**
  * mfp_parse_options:
@@ -91,7 +93,7 @@ gboolean mfp_parse_options (MfpInvocation *invocation, const struct poptOption *
  * MfpTarget:
  * @live, @config: (nullable): the forms of the domain that are to be changed
  *
- * An open domain.
+ * A connection, and in most cases a domain on it.
  */
 typedef struct
 {
@@ -102,6 +104,10 @@ typedef struct
 
 void mfp_target_free (MfpTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
+
+/* Only connects. @remedy: what mends a run that a second signal stopped. */
+MfpTarget *mfp_target_connect (const MfpInvocation *invocation, const MfpCommonOptions *options,
+                               const char *remedy, GError **error);
 
 /* Connects, finds the domain and reads the forms that @options mean, in
  * virsh's sense of --live, --config, --persistent and --current. */

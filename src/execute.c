@@ -206,14 +206,21 @@ approach_until (Run *run, Approach approach, gpointer data, MfpError late, GErro
 
 /* ---- doing ---- */
 
-/* Errors that the end of the domain makes harmless: it holds nothing now. */
+/* The outcome of something that the end of the domain makes needless: that
+ * takes away @failure (transfer full). */
 static gboolean
-domain_ended (Run *run, GError **error)
+or_ended (Run *run, gboolean done, GError *failure, GError **error)
 {
-  run->ended = run->ended || is_error (*error, MFP_ERROR_DOMAIN_GONE);
-  if (run->ended)
-    g_clear_error (error);
-  return run->ended;
+  if (done)
+    return TRUE;
+  run->ended = run->ended || is_error (failure, MFP_ERROR_DOMAIN_GONE);
+  if (!run->ended)
+    {
+      g_propagate_error (error, failure);
+      return FALSE;
+    }
+  g_clear_error (&failure);
+  return TRUE;
 }
 
 static gboolean
@@ -227,13 +234,42 @@ static gboolean
 do_forget (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   g_autofree char *uri = mfp_record_uri (run->plan->record->id);
-  g_autoptr (GError) local = NULL;
+  GError *local = NULL;
+  gboolean done
+      = run->ended || approach_until (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
 
-  if (run->ended || approach_until (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local)
-      || domain_ended (run, &local))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
+  return or_ended (run, done, local, error);
+}
+
+static gboolean
+write_record (Run *run, const MfpRecord *record, GError **error)
+{
+  g_autofree char *uri = mfp_record_uri (record->id);
+  g_autofree char *xml = mfp_record_format (record);
+
+  forget_seen (run);
+  return run->ops->set_metadata (run->ops, uri, xml, error);
+}
+
+static gboolean
+do_leaving (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  gboolean done = write_record (run, run->plan->record, &local);
+
+  return or_ended (run, done, local, error);
+}
+
+/* Back to the record of the attach, or to none where there was none. */
+static gboolean
+do_staying (Run *run, const MfpStep *step, GError **error)
+{
+  g_autoptr (MfpRecord) record = NULL;
+
+  if (run->ended || !run->plan->card->record_id)
+    return do_forget (run, step, error);
+  record = mfp_card_to_record (run->plan->card, FALSE);
+  return write_record (run, record, error);
 }
 
 /* Fails when a record other than ours names one of our host functions. */
@@ -267,18 +303,16 @@ check_records (Run *run, GError **error)
 static gboolean
 do_record (Run *run, const MfpStep *step, GError **error)
 {
-  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
-  g_autofree char *xml = mfp_record_format (run->plan->record);
   g_autoptr (GError) local = NULL;
 
-  if (!run->ops->set_metadata (run->ops, uri, xml, error))
+  if (!write_record (run, run->plan->record, error))
     return FALSE;
   /* Of two runs that both wrote before they looked, at least one sees the
    * other and stands back. */
   if (check_records (run, &local))
     return TRUE;
   if (!do_forget (run, step, NULL))
-    mfp_error_append (&local, "The note on it (metadata %s) could not be removed.", uri);
+    mfp_error_append (&local, "The note on it could not be removed.");
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
 }
@@ -289,13 +323,27 @@ do_take (Run *run, const MfpStep *step, GError **error)
   return run->ops->take (run->ops, &step->function->host, error);
 }
 
+/* Attaches @function live. That its alias is taken means a lost race only for
+ * the one that locks the slot. */
+static gboolean
+attach_live (Run *run, const MfpFunction *function, MfpHostdevForm form, GError **error)
+{
+  g_autofree char *xml = mfp_hostdev_format (run->plan->card, function, form);
+  g_autoptr (GError) local = NULL;
+
+  forget_seen (run);
+  if (run->ops->attach (run->ops, MFP_LIVE, xml, &local))
+    return TRUE;
+  if (is_error (local, MFP_ERROR_ALIAS_TAKEN) && function != mfp_card_lock (run->plan->card))
+    mfp_error_recode (&local, MFP_ERROR_FAILED);
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
 static gboolean
 do_hold (Run *run, const MfpStep *step, GError **error)
 {
-  g_autofree char *xml = mfp_hostdev_format (run->plan->card, step->function, MFP_HOSTDEV_HOLD);
-
-  forget_seen (run);
-  return run->ops->attach (run->ops, MFP_LIVE, xml, error);
+  return attach_live (run, step->function, MFP_HOSTDEV_HOLD, error);
 }
 
 static gboolean
@@ -332,11 +380,9 @@ is_plugged (Run *run, const MfpFunction *function)
 static gboolean
 do_plug (Run *run, const MfpStep *step, GError **error)
 {
-  g_autofree char *xml = mfp_hostdev_format (run->plan->card, step->function, MFP_HOSTDEV_PLUG);
   g_autoptr (GError) local = NULL;
 
-  forget_seen (run);
-  if (run->ops->attach (run->ops, MFP_LIVE, xml, &local))
+  if (attach_live (run, step->function, MFP_HOSTDEV_PLUG, &local))
     return TRUE;
   /* The error may have come after the plug. */
   if (is_plugged (run, step->function))
@@ -359,7 +405,7 @@ verify_function (Run *run, const MfpFunction *function, const GPtrArray *pci,
     return TRUE;
   if (device && device->slot == card->slot.slot
       && device->function == (guint) function->guest_function
-      && (!device->parent || strcmp (device->parent, run->plan->bus) == 0))
+      && (!device->parent || g_strcmp0 (device->parent, run->plan->bus) == 0))
     return TRUE;
   if (device)
     g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
@@ -607,25 +653,31 @@ approach_removed (Run *run, gpointer data, gboolean *done, GError **error)
   return removal->requested;
 }
 
+/* Says what became of the request, which cannot be taken back. */
+static void
+explain_request (const Removal *removal, GError **error)
+{
+  if (!removal->requested && is_error (*error, MFP_ERROR_PENDING))
+    mfp_error_recode (error, MFP_ERROR_FAILED);
+  if (!removal->requested)
+    return;
+  if (is_error (*error, MFP_ERROR_INTERRUPTED))
+    mfp_error_recode (error, MFP_ERROR_PENDING);
+  g_prefix_error (error, "the guest was asked to let the slot go: ");
+}
+
 static gboolean
 do_eject (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   Removal removal = { FALSE };
-  g_autoptr (GError) local = NULL;
+  GError *local = NULL;
   MfpError late = run->undoing ? MFP_ERROR_FAILED : MFP_ERROR_PENDING;
+  gboolean done = run->ended || approach_until (run, approach_removed, &removal, late, &local);
 
-  if (run->ended || approach_until (run, approach_removed, &removal, late, &local)
-      || domain_ended (run, &local))
-    return TRUE;
   forget_seen (run);
-  if (removal.requested && is_error (local, MFP_ERROR_INTERRUPTED))
-    mfp_error_recode (&local, MFP_ERROR_PENDING);
-  if (!removal.requested && is_error (local, MFP_ERROR_PENDING))
-    mfp_error_recode (&local, MFP_ERROR_FAILED);
-  if (removal.requested)
-    g_prefix_error (&local, "the guest was asked to let the slot go: ");
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
+  if (local)
+    explain_request (&removal, &local);
+  return or_ended (run, done, local, error);
 }
 
 /**
@@ -679,13 +731,11 @@ static gboolean
 do_drop (Run *run, const MfpStep *step, GError **error)
 {
   Drop drop = { .function = step->function, .since = run->ops->now (run->ops) };
-  g_autoptr (GError) local = NULL;
+  GError *local = NULL;
+  gboolean done
+      = run->ended || approach_until (run, approach_dropped, &drop, MFP_ERROR_FAILED, &local);
 
-  if (run->ended || approach_until (run, approach_dropped, &drop, MFP_ERROR_FAILED, &local)
-      || domain_ended (run, &local))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
+  return or_ended (run, done, local, error);
 }
 
 static gboolean
@@ -699,17 +749,12 @@ do_unplug (Run *run, const MfpStep *step, GError **error)
 static gboolean
 check_group_free (Run *run, const MfpHostFunction *host, GError **error)
 {
-  g_autoptr (GError) local = NULL;
+  GError *local = NULL;
   const MfpGuest *guest = run->ended ? NULL : look (run, &local);
   g_autoptr (GHashTable) devices = guest ? list_devices (run, &local) : NULL;
 
-  if (run->ended || (local && domain_ended (run, &local)))
-    return TRUE;
   if (!devices)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
+    return or_ended (run, run->ended, local, error);
   for (guint i = 0; i < host->group->len; i++)
     {
       const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
@@ -795,6 +840,7 @@ run_step (Run *run, const MfpStep *step, MfpStepKind kind, gboolean back, GError
     [MFP_STEP_HOLD] = do_hold,
     [MFP_STEP_QUEUE] = do_queue,
     [MFP_STEP_PLUG] = do_plug,
+    [MFP_STEP_LEAVING] = do_leaving,
     [MFP_STEP_VERIFY] = do_verify,
     [MFP_STEP_ENUMERATE] = do_enumerate,
     [MFP_STEP_UNPLUG] = do_unplug,
@@ -802,6 +848,7 @@ run_step (Run *run, const MfpStep *step, MfpStepKind kind, gboolean back, GError
     [MFP_STEP_DROP] = do_drop,
     [MFP_STEP_GIVE_BACK] = do_give_back,
     [MFP_STEP_FORGET] = do_forget,
+    [MFP_STEP_STAYING] = do_staying,
     [MFP_STEP_CONFIG_DETACH] = do_config_detach,
     [MFP_STEP_CONFIG_UNPORT] = do_config_detach,
   };
@@ -960,7 +1007,8 @@ gboolean
 mfp_execute (const MfpPlan *plan, MfpOps *ops, const MfpExecuteOptions *options, GError **error)
 {
   g_autoptr (GHashTable) was_in_qemu = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  Run run = { .plan = plan, .ops = ops, .options = options, .was_in_qemu = was_in_qemu };
+  Run run = { .plan = plan, .ops = ops, .options = options, .was_in_qemu = was_in_qemu,
+              .ended = plan->host_only };
   gboolean done = run_strict (&run, error) && run_rest (&run, error);
 
   forget_seen (&run);

@@ -20,6 +20,8 @@ static const struct
 } commands[] = {
   { "attach", mfp_cmd_attach, "plug host functions into one slot of a guest" },
   { "detach", mfp_cmd_detach, "unplug a guest slot and give its functions back" },
+  { "recover", mfp_cmd_recover, "finish or undo what an interrupted run left in a domain" },
+  { "reclaim", mfp_cmd_reclaim, "give functions that no domain has back to the host" },
 };
 
 static MfpCommand

@@ -223,7 +223,7 @@ ensure (MfpLibvirt *libvirt, GError **error)
     {
       g_clear_error (&local);
       if (connect_once (libvirt, &local))
-        return find_domain_again (libvirt, error);
+        return !libvirt->name || find_domain_again (libvirt, error);
       g_usleep (RECONNECT_PAUSE);
     }
   g_propagate_error (error, g_steal_pointer (&local));
@@ -532,31 +532,23 @@ mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt)
   return virDomainIsPersistent (libvirt->domain) == 1;
 }
 
-/* Whether the running @domain has @host as a host device. */
-static gboolean
-domain_holds (virDomainPtr domain, const MfpPciAddress *host)
+GPtrArray *
+mfp_libvirt_other_guests (MfpLibvirt *libvirt)
 {
-  g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
-  g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
-
-  return guest && mfp_guest_find_host (guest, host);
-}
-
-char *
-mfp_libvirt_find_holder (MfpLibvirt *libvirt, const MfpPciAddress *host)
-{
+  GPtrArray *guests = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
   g_autofree virDomainPtr *domains = NULL;
   int count = virConnectListAllDomains (libvirt->connection, &domains,
                                         VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-  char *holder = NULL;
 
   for (int i = 0; i < count; i++)
     {
-      const char *name = virDomainGetName (domains[i]);
+      gboolean chosen = g_strcmp0 (virDomainGetName (domains[i]), libvirt->name) == 0;
+      g_autofree char *xml = chosen ? NULL : virDomainGetXMLDesc (domains[i], 0);
+      MfpGuest *guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
 
-      if (!holder && g_strcmp0 (name, libvirt->name) != 0 && domain_holds (domains[i], host))
-        holder = g_strdup (name);
+      if (guest)
+        g_ptr_array_add (guests, guest);
       virDomainFree (domains[i]);
     }
-  return holder;
+  return guests;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The operations of ops.h on a real connection, and what only a real one has:
- * opening it, finding the domain, asking who else holds a function.
+ * opening it, finding the domain, looking at the other domains.
  */
 #pragma once
 
@@ -42,11 +42,6 @@ const char *mfp_libvirt_domain_name (MfpLibvirt *libvirt);
 gboolean mfp_libvirt_domain_is_active (MfpLibvirt *libvirt);
 gboolean mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt);
 
-/**
- * mfp_libvirt_find_holder:
- * @host: a host function
- *
- * Returns: the name of a running domain, other than the chosen one, that has
- * @host as a host device; the caller frees; NULL when there is none.
- */
-char *mfp_libvirt_find_holder (MfpLibvirt *libvirt, const MfpPciAddress *host);
+/* The running domains other than the chosen one: (element-type MfpGuest); the
+ * caller owns it. One that ends meanwhile is left out. */
+GPtrArray *mfp_libvirt_other_guests (MfpLibvirt *libvirt);

@@ -17,6 +17,7 @@ static const struct
   [MFP_STEP_HOLD] = { MFP_STEP_DROP, "have libvirt prepare %s" },
   [MFP_STEP_QUEUE] = { MFP_STEP_EJECT, "queue %s in QEMU" },
   [MFP_STEP_PLUG] = { MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
+  [MFP_STEP_LEAVING] = { MFP_STEP_STAYING, "note down that the card is to leave" },
   [MFP_STEP_VERIFY] = { MFP_STEP_NOTHING, "verify the slot" },
   [MFP_STEP_ENUMERATE] = { MFP_STEP_NOTHING, "wait for the guest to assign addresses" },
   [MFP_STEP_UNPLUG] = { MFP_STEP_NOTHING, "unplug %s, and the card with it" },
@@ -24,6 +25,7 @@ static const struct
   [MFP_STEP_DROP] = { MFP_STEP_NOTHING, "have libvirt let go of %s" },
   [MFP_STEP_GIVE_BACK] = { MFP_STEP_NOTHING, "give %s back to its host driver" },
   [MFP_STEP_FORGET] = { MFP_STEP_NOTHING, "remove the note" },
+  [MFP_STEP_STAYING] = { MFP_STEP_NOTHING, "note down that the card stays" },
   [MFP_STEP_CONFIG_DETACH] = { MFP_STEP_CONFIG_ATTACH, "remove %s from the persistent XML" },
   [MFP_STEP_CONFIG_UNPORT] = { MFP_STEP_CONFIG_PORT, "remove the port from the persistent XML" },
 };
@@ -133,7 +135,7 @@ static void
 add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
 {
   plan->bus = g_strdup (bus);
-  plan->record = mfp_card_to_record (plan->card);
+  plan->record = mfp_card_to_record (plan->card, FALSE);
   lock_first (plan->card);
   add_step (plan, MFP_STEP_RECORD, NULL, NULL);
   add_steps (plan, MFP_STEP_TAKE, to_take);
@@ -166,11 +168,38 @@ mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, const char *po
   return plan;
 }
 
+MfpPlan *
+mfp_plan_verify (MfpCard *card, const char *bus, gboolean enumerate)
+{
+  MfpPlan *plan = plan_new (card);
+
+  plan->bus = g_strdup (bus);
+  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
+  if (enumerate)
+    add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
+  plan->strict = plan->steps->len;
+  return plan;
+}
+
+MfpPlan *
+mfp_plan_mend (MfpCard *card, const char *bus, const GPtrArray *lost)
+{
+  MfpPlan *plan = plan_new (card);
+
+  plan->bus = g_strdup (bus);
+  for (guint i = 0; i < lost->len; i++)
+    add_step (plan, MFP_STEP_HOLD, g_ptr_array_index (lost, i), NULL);
+  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
+  return plan; /* nothing strict: a hold that worked is not taken back */
+}
+
 static void
 add_live_detach (MfpPlan *plan)
 {
   MfpFunction *zero = mfp_card_find_guest (plan->card, 0);
 
+  plan->record = mfp_card_to_record (plan->card, TRUE);
+  add_step (plan, MFP_STEP_LEAVING, NULL, NULL);
   if (zero)
     add_step (plan, MFP_STEP_EJECT, zero, NULL);
   else
@@ -178,11 +207,7 @@ add_live_detach (MfpPlan *plan)
   plan->strict = plan->steps->len;
   add_steps (plan, MFP_STEP_DROP, every);
   add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
-  if (plan->card->record_id)
-    {
-      plan->record = mfp_card_to_record (plan->card);
-      add_step (plan, MFP_STEP_FORGET, NULL, NULL);
-    }
+  add_step (plan, MFP_STEP_FORGET, NULL, NULL);
 }
 
 MfpPlan *
@@ -200,6 +225,16 @@ mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent)
   plan->strict = plan->steps->len;
   if (live)
     add_live_detach (plan);
+  return plan;
+}
+
+MfpPlan *
+mfp_plan_reclaim (MfpCard *card)
+{
+  MfpPlan *plan = plan_new (card);
+
+  plan->host_only = TRUE;
+  add_steps (plan, MFP_STEP_GIVE_BACK, every);
   return plan;
 }
 

@@ -18,6 +18,7 @@
  * @MFP_STEP_QUEUE: tell QEMU of a non-zero function, which shows it to the
  *   guest only when function 0 comes
  * @MFP_STEP_PLUG: attach function 0 live: the guest sees the card
+ * @MFP_STEP_LEAVING: note down that the card is to leave
  * @MFP_STEP_VERIFY: ask libvirt and QEMU that all is where it should be
  * @MFP_STEP_ENUMERATE: wait until the guest has assigned BARs
  *
@@ -29,6 +30,7 @@
  * @MFP_STEP_UNPLUG: both, for function 0
  * @MFP_STEP_GIVE_BACK: return a function to its host driver, verified
  * @MFP_STEP_FORGET: remove the record
+ * @MFP_STEP_STAYING: note down that the card stays, after all
  * @MFP_STEP_CONFIG_DETACH, @MFP_STEP_CONFIG_UNPORT
  *
  * The second group looks at the state first: a step whose goal is reached
@@ -43,6 +45,7 @@ typedef enum
   MFP_STEP_HOLD,
   MFP_STEP_QUEUE,
   MFP_STEP_PLUG,
+  MFP_STEP_LEAVING,
   MFP_STEP_VERIFY,
   MFP_STEP_ENUMERATE,
   MFP_STEP_EJECT,
@@ -50,6 +53,7 @@ typedef enum
   MFP_STEP_UNPLUG,
   MFP_STEP_GIVE_BACK,
   MFP_STEP_FORGET,
+  MFP_STEP_STAYING,
   MFP_STEP_CONFIG_DETACH,
   MFP_STEP_CONFIG_UNPORT,
   MFP_STEP_KINDS,
@@ -73,7 +77,9 @@ typedef struct
  * MfpPlan:
  * @card: what it is about
  * @persistent: (nullable): the same in the persistent XML
- * @record: (nullable): what MFP_STEP_RECORD writes, FORGET removes
+ * @record: (nullable): what MFP_STEP_RECORD or LEAVING writes and FORGET
+ *   removes
+ * @host_only: no domain has to do with it
  * @bus: (nullable): QEMU's name of the bus that the slot is on
  * @steps: (element-type MfpStep)
  * @strict: how many leading steps are undone when one of them fails; of those
@@ -87,6 +93,7 @@ typedef struct
   char *bus;
   GPtrArray *steps;
   guint strict;
+  gboolean host_only;
 } MfpPlan;
 
 void mfp_plan_free (MfpPlan *plan);
@@ -104,6 +111,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpPlan, mfp_plan_free)
 MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
                           const char *port, gboolean enumerate);
 
+/* Only verifies that the running guest has @card (transfer full), whose
+ * functions have the aliases that the domain knows; and waits for BARs. */
+MfpPlan *mfp_plan_verify (MfpCard *card, const char *bus, gboolean enumerate);
+
+/**
+ * mfp_plan_mend:
+ * @card: (transfer full): as its record has it; the guest has all of it
+ * @lost: (element-type MfpFunction): functions of @card that libvirt no longer
+ *   lists, though QEMU has them: somebody detached them by hand
+ *
+ * Has libvirt hold them again.
+ */
+MfpPlan *mfp_plan_mend (MfpCard *card, const char *bus, const GPtrArray *lost);
+
 /**
  * mfp_plan_detach:
  * @card: (transfer full): as the guest has it
@@ -114,6 +135,10 @@ MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
  * Also what finishes an attach that was interrupted by taking it back.
  */
 MfpPlan *mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent);
+
+/* Gives each function of @card (transfer full) back to its host driver, which
+ * no domain has. */
+MfpPlan *mfp_plan_reclaim (MfpCard *card);
 
 /* What undoes a step of @kind, or %MFP_STEP_NOTHING. */
 MfpStepKind mfp_step_inverse (MfpStepKind kind);

@@ -29,6 +29,14 @@ mfp_record_new (const char *id, const MfpPciAddress *slot)
   return record;
 }
 
+static int
+compare_hosts (gconstpointer a, gconstpointer b)
+{
+  const MfpRecordFunction *const *left = a, *const *right = b;
+
+  return mfp_pci_address_compare (&(*left)->host, &(*right)->host);
+}
+
 void
 mfp_record_add (MfpRecord *record, const MfpRecordFunction *function)
 {
@@ -37,6 +45,7 @@ mfp_record_add (MfpRecord *record, const MfpRecordFunction *function)
   copy->alias = g_strdup (function->alias);
   copy->driver = g_strdup (function->driver);
   g_ptr_array_add (record->functions, copy);
+  g_ptr_array_sort (record->functions, compare_hosts);
 }
 
 void
@@ -83,6 +92,8 @@ mfp_record_format (const MfpRecord *record)
 
   xmlDocSetRootElement (doc, card);
   xmlNewProp (card, BAD_CAST "slot", BAD_CAST slot);
+  if (record->leaving)
+    xmlNewProp (card, BAD_CAST "leaving", BAD_CAST "yes");
   for (guint i = 0; i < record->functions->len; i++)
     format_function (card, g_ptr_array_index (record->functions, i));
   return mfp_xml_serialize (card);
@@ -126,6 +137,7 @@ mfp_record_parse (const xmlNode *node)
 
   record = mfp_record_new ((const char *) node->ns->href + strlen (MFP_RECORD_NAMESPACE),
                            &slot);
+  record->leaving = mfp_xml_attribute_is (node, "leaving", "yes");
   for (const xmlNode *child = mfp_xml_first_element (node); child;
        child = mfp_xml_next_element (child))
     if (mfp_xml_is (child, "function") && !parse_function (child, record))

@@ -38,17 +38,20 @@ typedef struct
  * MfpRecord:
  * @id: names the run
  * @slot: the guest slot
+ * @leaving: a detach was begun: it is to be finished, not left as it is
  * @functions: (element-type MfpRecordFunction)
  */
 typedef struct
 {
   char *id;
   MfpPciAddress slot;
+  gboolean leaving;
   GPtrArray *functions;
 } MfpRecord;
 
 /* An empty record; with a random id for NULL. */
 MfpRecord *mfp_record_new (const char *id, const MfpPciAddress *slot);
+/* Adds a copy of @function; they are kept in the order of their hosts. */
 void mfp_record_add (MfpRecord *record, const MfpRecordFunction *function);
 void mfp_record_free (MfpRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpRecord, mfp_record_free)

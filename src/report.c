@@ -125,14 +125,23 @@ format_json (const MfpReport *report, const GPtrArray *functions)
 static void
 append_headline (GString *text, const MfpReport *report)
 {
-  gboolean attach = strcmp (report->command, "attach") == 0;
+  static const struct
+  {
+    const char *command;
+    const char *changed;
+    const char *unchanged;
+  } headlines[] = {
+    { "attach", "Attached to domain", "Already attached to domain" },
+    { "detach", "Detached from domain", "Nothing of it is attached to domain" },
+    { "recover", "Mended in domain", "Nothing is to be mended in domain" },
+    { "reclaim", "Given back to the host", "Nothing is to be given back to the host" },
+  };
 
-  if (report->changed)
-    g_string_append (text, attach ? "Attached to domain" : "Detached from domain");
-  else
-    g_string_append (text, attach ? "Already attached to domain"
-                                  : "Nothing of it is attached to domain");
-  g_string_append_printf (text, " '%s'", report->domain);
+  for (guint i = 0; i < G_N_ELEMENTS (headlines); i++)
+    if (strcmp (headlines[i].command, report->command) == 0)
+      g_string_append (text, report->changed ? headlines[i].changed : headlines[i].unchanged);
+  if (report->domain)
+    g_string_append_printf (text, " '%s'", report->domain);
 }
 
 static char *
@@ -148,8 +157,10 @@ format_text (const MfpReport *report, const GPtrArray *functions)
       g_autofree char *host = mfp_function_describe (function);
       g_autofree char *guest = guest_address (report->card, function);
 
-      g_string_append_printf (text, "  host %s  guest %s\n", host,
-                              guest ? guest : "- (held, not shown)");
+      g_string_append_printf (text, "  host %s", host);
+      if (report->domain)
+        g_string_append_printf (text, "  guest %s", guest ? guest : "- (held, not shown)");
+      g_string_append_c (text, '\n');
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

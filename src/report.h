@@ -15,8 +15,8 @@ typedef enum
 
 /**
  * MfpReport:
- * @command: "attach" or "detach"
- * @domain: the domain's name
+ * @command: its name
+ * @domain: (nullable): the domain's name; NULL: it is about the host alone
  * @changed: FALSE: all was so already
  * @card: (nullable): what it was about; NULL: nothing was found
  */

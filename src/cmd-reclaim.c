@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * reclaim: functions that a domain left on VFIO when it ended go back to their
+ * host drivers.
+ */
+#include "config.h"
+
+#include "command.h"
+#include "error.h"
+#include "plan.h"
+#include "survey.h"
+
+static GArray *
+hosts_of (const GArray *selections)
+{
+  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < selections->len; i++)
+    g_array_append_val (hosts, g_array_index (selections, MfpSelection, i).host);
+  return hosts;
+}
+
+/* A card of those @functions on VFIO that @selections (nullable: all) name. */
+static MfpCard *
+card_of (const GPtrArray *functions, const GArray *selections)
+{
+  MfpCard *card = mfp_card_new ();
+
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *host = g_ptr_array_index (functions, i);
+
+      if (mfp_driver_is_vfio (host->driver)
+          && (!selections || mfp_selection_names (selections, &host->address)))
+        mfp_card_add (card, &host->address, MFP_LEFTOVER);
+    }
+  return card;
+}
+
+/* Refuses when a domain has one of the functions, or one of their IOMMU
+ * groups, whose members cannot be rebound while a guest uses any. */
+static gboolean
+check_free (MfpTarget *target, const GPtrArray *devices, GError **error)
+{
+  g_autoptr (GPtrArray) others
+      = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), devices, error);
+  g_autoptr (GPtrArray) guests = others ? mfp_libvirt_other_guests (target->libvirt) : NULL;
+  g_autoptr (MfpCard) named = card_of (devices, NULL);
+  g_autoptr (MfpCard) sharing = others ? card_of (others, NULL) : NULL;
+
+  return guests && mfp_card_check_free (named, guests, error)
+         && mfp_card_check_free (sharing, guests, error);
+}
+
+static char *
+reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+         const GArray *selections, GError **error)
+{
+  g_autoptr (GArray) hosts = hosts_of (selections);
+  g_autoptr (GPtrArray) devices
+      = mfp_survey_devices (mfp_libvirt_ops (target->libvirt), hosts, error);
+  g_autoptr (MfpPlan) plan = NULL;
+
+  if (!devices)
+    return NULL;
+  if (devices->len == 0)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no such PCI device");
+      return NULL;
+    }
+  plan = mfp_plan_reclaim (card_of (devices, selections));
+  if (plan->card->functions->len > 0
+      && (!check_free (target, devices, error)
+          || (!options->dry_run
+              && !mfp_target_execute (target, invocation, options, plan, error))))
+    return NULL;
+  return mfp_target_report (target, invocation, "reclaim", plan->card,
+                            plan->card->functions->len > 0 && !options->dry_run);
+}
+
+char *
+mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
+{
+  g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  const struct poptOption table[] = {
+    MFP_DRY_RUN_OPTION (&options, "print which functions would go back and touch nothing"),
+    MFP_WAIT_OPTIONS (&options),
+    POPT_TABLEEND,
+  };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+  g_autoptr (GArray) selections = NULL;
+  g_autoptr (MfpTarget) target = NULL;
+
+  if (!mfp_parse_options (invocation, table, "[OPTION...] DEVICE...", &options, &arguments, &help,
+                          error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  if (!arguments[0])
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "reclaim takes devices");
+      return NULL;
+    }
+  selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
+  if (!selections)
+    return NULL;
+  target = mfp_target_connect (invocation, &options, "reclaim, with the same devices", error);
+  return target ? reclaim (target, invocation, &options, selections, error) : NULL;
+}

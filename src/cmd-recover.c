@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * recover: for each record that an attach left in the running domain, finds
+ * out from libvirt and QEMU how far things are, and finishes or undoes them.
+ * What has no record of ours is not touched.
+ */
+#include "config.h"
+
+#include "command.h"
+#include "error.h"
+#include "plan.h"
+#include "qmp.h"
+
+/* How the card of a record is. */
+typedef enum
+{
+  WHOLE,  /* in the guest, as it should be */
+  LOOSE,  /* in the guest, but libvirt no longer lists some of it */
+  BROKEN, /* anything else, or meant to leave: to be taken back */
+} Condition;
+
+/* What to do about one record. */
+typedef struct
+{
+  Condition condition;
+  MfpCard *card;
+  GPtrArray *lost; /* MfpFunction, owned by the card */
+} Finding;
+
+static void
+finding_free (gpointer data)
+{
+  Finding *finding = data;
+
+  mfp_card_free (finding->card);
+  g_ptr_array_unref (finding->lost);
+  g_free (finding);
+}
+
+static GHashTable *
+list_devices (MfpTarget *target, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autofree char *command = mfp_qmp_list_devices ();
+  g_autofree char *answer = ops->qmp (ops, command, error);
+
+  return answer ? mfp_qmp_parse_devices (answer, error) : NULL;
+}
+
+static Finding *
+examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
+{
+  Finding *finding = g_new0 (Finding, 1);
+  gboolean complete = TRUE;
+
+  finding->card = mfp_card_from_guest (guest, NULL, record);
+  finding->lost = g_ptr_array_new ();
+  for (guint i = 0; i < finding->card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (finding->card->functions, i);
+      const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
+
+      if (mfp_function_is_exposed (function))
+        complete = complete && g_hash_table_contains (devices, function->alias);
+      if (!device)
+        g_ptr_array_add (finding->lost, function);
+      /* libvirt can hold again what it thinks unassigned, not function 0. */
+      if (function->guest_function == 0)
+        complete = complete && device && device->has_address;
+    }
+  if (!complete || record->leaving)
+    finding->condition = BROKEN;
+  else
+    finding->condition = finding->lost->len ? LOOSE : WHOLE;
+  return finding;
+}
+
+/* Only what is not as it should be: (element-type Finding). */
+static GPtrArray *
+examine_all (MfpTarget *target, GError **error)
+{
+  g_autoptr (GPtrArray) findings = g_ptr_array_new_with_free_func (finding_free);
+  g_autoptr (GHashTable) devices = NULL;
+
+  /* The records end with the running domain, and so do its hostdevs. */
+  if (!target->live || target->live->records->len == 0)
+    return g_steal_pointer (&findings);
+  devices = list_devices (target, error);
+  if (!devices)
+    return NULL;
+  for (guint i = 0; i < target->live->records->len; i++)
+    {
+      Finding *finding
+          = examine (target->live, g_ptr_array_index (target->live->records, i), devices);
+
+      if (finding->condition == WHOLE)
+        finding_free (finding);
+      else
+        g_ptr_array_add (findings, finding);
+    }
+  return g_steal_pointer (&findings);
+}
+
+static MfpPlan *
+make_plan (const MfpTarget *target, Finding *finding)
+{
+  const MfpBus *bus = mfp_guest_bus (target->live, finding->card->slot.bus);
+  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+  MfpCard *card = g_steal_pointer (&finding->card);
+
+  return finding->condition == LOOSE ? mfp_plan_mend (card, name, finding->lost)
+                                     : mfp_plan_detach (card, TRUE, NULL);
+}
+
+static char *
+describe_plans (const GPtrArray *plans)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < plans->len; i++)
+    {
+      const MfpPlan *plan = g_ptr_array_index (plans, i);
+      g_autofree char *slot = mfp_pci_address_format_slot (&plan->card->slot);
+
+      g_string_append_printf (text, "guest slot %s:\n", slot);
+      for (guint j = 0; j < plan->steps->len; j++)
+        {
+          g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, j));
+
+          g_string_append_printf (text, "  %s, if it is not so\n", step);
+        }
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Runs each plan, whatever became of those before. */
+static gboolean
+run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+           const GPtrArray *plans, GError **error)
+{
+  g_autoptr (GError) first = NULL;
+
+  for (guint i = 0; i < plans->len; i++)
+    {
+      g_autoptr (GError) local = NULL;
+
+      if (mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
+        continue;
+      if (first)
+        mfp_error_append (&first, "%s", local->message);
+      else
+        first = g_steal_pointer (&local);
+    }
+  if (!first)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&first));
+  return FALSE;
+}
+
+static char *
+report (MfpTarget *target, const MfpInvocation *invocation, const GPtrArray *plans)
+{
+  if (plans->len > 0)
+    return mfp_target_report (target, invocation, "recover",
+                              ((const MfpPlan *) g_ptr_array_index (plans, 0))->card, TRUE);
+  return mfp_target_report (target, invocation, "recover", NULL, FALSE);
+}
+
+static char *
+recover (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+         GError **error)
+{
+  g_autoptr (GPtrArray) findings = examine_all (target, error);
+  g_autoptr (GPtrArray) plans = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_plan_free);
+
+  if (!findings)
+    return NULL;
+  for (guint i = 0; i < findings->len; i++)
+    g_ptr_array_add (plans, make_plan (target, g_ptr_array_index (findings, i)));
+  if (options->dry_run && plans->len > 0)
+    return describe_plans (plans);
+  if (!run_plans (target, invocation, options, plans, error))
+    return NULL;
+  return report (target, invocation, plans);
+}
+
+char *
+mfp_cmd_recover (MfpInvocation *invocation, GError **error)
+{
+  g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  const struct poptOption table[] = {
+    MFP_DRY_RUN_OPTION (&options, "print what would be done and touch nothing"),
+    MFP_WAIT_OPTIONS (&options),
+    POPT_TABLEEND,
+  };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+  g_autoptr (MfpTarget) target = NULL;
+
+  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN", &options, &arguments, &help,
+                          error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  if (g_strv_length (arguments) != 1)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "recover takes one domain");
+      return NULL;
+    }
+  target = mfp_target_open (invocation, &options, arguments[0], error);
+  return target ? recover (target, invocation, &options, error) : NULL;
+}
