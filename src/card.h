@@ -46,12 +46,15 @@ typedef struct
  * @slot: the guest slot; its function is 0
  * @has_slot: whether @slot is known
  * @functions: (element-type MfpFunction)
+ * @port: index of a pcie-root-port that the persistent XML is to get for it;
+ *   0: none
  * @record_id: names the record of the attach, or NULL
  */
 typedef struct
 {
   MfpPciAddress slot;
   gboolean has_slot;
+  guint port;
   GPtrArray *functions;
   char *record_id;
 } MfpCard;

@@ -236,15 +236,50 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
   return TRUE;
 }
 
+/* Where only the persistent XML is to be changed, a port can be added to it. */
+static gboolean
+plan_port (const MfpTarget *target, MfpCard *card)
+{
+  if (target->live || !mfp_guest_plan_port (target->config, &card->port))
+    return FALSE;
+  card->slot = (MfpPciAddress){ .bus = (guint8) card->port };
+  return TRUE;
+}
+
+/* Whether the port that a document asks for is the one that can be added. */
+static gboolean
+check_port (const MfpTarget *target, const MfpCard *card, GError **error)
+{
+  guint index;
+
+  if (!target->live && mfp_guest_plan_port (target->config, &index) && index == card->port
+      && card->slot.slot == 0)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "a pcie-root-port with index %u cannot be added to domain '%s'%s", card->port,
+               mfp_libvirt_domain_name (target->libvirt),
+               target->live ? " while it runs: use --config" : "");
+  return FALSE;
+}
+
 /* Settles the guest slot: the one asked for, or a free one that is not in
  * @lost, the slots that other runs were quicker to take. */
 static gboolean
 settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const GArray *lost,
              GError **error)
 {
+  g_autoptr (GError) local = NULL;
+
+  if (asked && mfp_guest_bus (target->live ? target->live : target->config, card->slot.bus))
+    card->port = 0;
+  if (asked && card->port)
+    return check_port (target, card, error);
   if (asked)
     return mfp_guest_check_slot (target->live, target->config, &card->slot, error);
-  card->has_slot = mfp_guest_choose_slot (target->live, target->config, lost, &card->slot, error);
+  card->has_slot = mfp_guest_choose_slot (target->live, target->config, lost, &card->slot, &local)
+                   || plan_port (target, card);
+  if (!card->has_slot)
+    g_propagate_error (error, g_steal_pointer (&local));
   return card->has_slot;
 }
 
@@ -261,7 +296,7 @@ make_plan (const MfpTarget *target, MfpCard *card, gboolean wait, GError **error
                    card->slot.bus);
       return NULL;
     }
-  return mfp_plan_attach (card, name, target->config != NULL, NULL, wait);
+  return mfp_plan_attach (card, name, target->config != NULL, wait);
 }
 
 /* Plugs the card; when another run takes the slot first, tries the next. */

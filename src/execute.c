@@ -483,7 +483,8 @@ do_enumerate (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   return FALSE;
 }
 
-/* Whether the persistent XML has the function of @step. */
+/* Whether the persistent XML has the function of @step, or, where it is about
+ * none, the port. */
 static gboolean
 config_has (Run *run, const MfpStep *step, gboolean *has, GError **error)
 {
@@ -492,7 +493,8 @@ config_has (Run *run, const MfpStep *step, gboolean *has, GError **error)
 
   if (!guest)
     return FALSE;
-  *has = mfp_guest_find_host (guest, &step->function->host) != NULL;
+  *has = step->function ? mfp_guest_find_host (guest, &step->function->host) != NULL
+                        : mfp_guest_bus (guest, run->plan->card->port) != NULL;
   return TRUE;
 }
 

@@ -476,6 +476,18 @@ mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
 }
 
 gboolean
+mfp_guest_plan_port (const MfpGuest *config, guint *index)
+{
+  const MfpBus *root = mfp_guest_bus (config, 0);
+  guint highest = 0;
+
+  for (guint i = 0; i < config->buses->len; i++)
+    highest = MAX (highest, ((const MfpBus *) g_ptr_array_index (config->buses, i))->index);
+  *index = highest + 1;
+  return root && root->model == MFP_BUS_PCIE_ROOT && !config->has_iommu && *index <= G_MAXUINT8;
+}
+
+gboolean
 mfp_guest_check_slot (const MfpGuest *live, const MfpGuest *config,
                       const MfpPciAddress *slot, GError **error)
 {

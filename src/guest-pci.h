@@ -139,6 +139,16 @@ gboolean mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
                                 const GArray *taken, MfpPciAddress *slot,
                                 GError **error);
 
+/**
+ * mfp_guest_plan_port:
+ * @config: the persistent form of a guest without a free slot
+ * @index: (out): index of a pcie-root-port that can be added to it, and so
+ *   the bus of the new slot
+ *
+ * Returns: FALSE when its machine takes no such port.
+ */
+gboolean mfp_guest_plan_port (const MfpGuest *config, guint *index);
+
 /* Whether @slot is one that mfp_guest_choose_slot() could choose. */
 gboolean mfp_guest_check_slot (const MfpGuest *live, const MfpGuest *config,
                                const MfpPciAddress *slot, GError **error);

@@ -121,6 +121,27 @@ mfp_hostdev_format (const MfpCard *card, const MfpFunction *function, MfpHostdev
   return mfp_xml_serialize (hostdev);
 }
 
+static void
+fill_port (xmlNode *controller, const MfpCard *card)
+{
+  g_autofree char *index = g_strdup_printf ("%u", card->port);
+
+  xmlNewProp (controller, BAD_CAST "type", BAD_CAST "pci");
+  xmlNewProp (controller, BAD_CAST "index", BAD_CAST index);
+  xmlNewProp (controller, BAD_CAST "model", BAD_CAST "pcie-root-port");
+}
+
+char *
+mfp_port_format (const MfpCard *card)
+{
+  g_autoptr (xmlDoc) doc = xmlNewDoc (BAD_CAST "1.0");
+  xmlNode *controller = xmlNewDocNode (doc, NULL, BAD_CAST "controller", NULL);
+
+  xmlDocSetRootElement (doc, controller);
+  fill_port (controller, card);
+  return mfp_xml_serialize (controller);
+}
+
 char *
 mfp_devices_format (const MfpCard *card)
 {
@@ -129,6 +150,8 @@ mfp_devices_format (const MfpCard *card)
   g_autofree char *text = NULL;
 
   xmlDocSetRootElement (doc, devices);
+  if (card->port)
+    fill_port (xmlNewChild (devices, NULL, BAD_CAST "controller", NULL), card);
   for (guint i = 0; i < card->functions->len; i++)
     fill_hostdev (xmlNewChild (devices, NULL, BAD_CAST "hostdev", NULL), card,
                   g_ptr_array_index (card->functions, i), MFP_HOSTDEV_ASKED);
@@ -301,6 +324,31 @@ parse_hostdev (const char *name, const xmlNode *node, MfpCard *card, GError **er
 }
 
 static gboolean
+parse_port (const char *name, const xmlNode *node, MfpCard *card, GError **error)
+{
+  static const char *const known[] = { "type", "index", "model", NULL };
+
+  if (!mfp_xml_attribute_is (node, "type", "pci")
+      || !mfp_xml_attribute_is (node, "model", "pcie-root-port")
+      || !mfp_xml_attribute_uint (node, "index", G_MAXUINT8, &card->port) || card->port == 0
+      || mfp_xml_first_element (node))
+    return refuse (error, name, node,
+                   "the only <controller> is <controller type='pci' index='...' "
+                   "model='pcie-root-port'/>, a port for the card");
+  return check_attributes (name, node, known, error);
+}
+
+/* Refuses a port that is not the one the functions are behind. */
+static gboolean
+check_port (const char *name, const xmlNode *root, const MfpCard *card, GError **error)
+{
+  if (card->port == 0 || (card->has_slot && card->slot.bus == card->port))
+    return TRUE;
+  return refuse (error, name, root, "no function has an address behind the port, on bus %u",
+                 card->port);
+}
+
+static gboolean
 parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error)
 {
   if (mfp_xml_is (root, "hostdev"))
@@ -309,11 +357,13 @@ parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error
     return refuse (error, name, root, "<%s> is neither <devices> nor <hostdev>", root->name);
   for (const xmlNode *child = mfp_xml_first_element (root); child;
        child = mfp_xml_next_element (child))
-    if (!parse_hostdev (name, child, card, error))
+    if (!(mfp_xml_is (child, "controller") && card->port == 0
+              ? parse_port (name, child, card, error)
+              : parse_hostdev (name, child, card, error)))
       return FALSE;
   if (card->functions->len == 0)
-    return refuse (error, name, root, "<devices> is empty");
-  return TRUE;
+    return refuse (error, name, root, "<devices> names no function");
+  return check_port (name, root, card, error);
 }
 
 MfpCard *

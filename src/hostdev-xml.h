@@ -44,13 +44,18 @@ typedef enum
 char *mfp_hostdev_format (const MfpCard *card, const MfpFunction *function,
                           MfpHostdevForm form);
 
+/* The <controller> of @card's port; the caller frees. */
+char *mfp_port_format (const MfpCard *card);
+
 /* The <devices> document of @card, as --dry-run prints it and --file reads
  * it; the caller frees. */
 char *mfp_devices_format (const MfpCard *card);
 
 /**
  * mfp_devices_parse:
- * @text: a <devices> document, or a single <hostdev>; @length bytes
+ * @text: a <devices> document, or a single <hostdev>; @length bytes. Before
+ *   its <hostdev> elements a document may have the pcie-root-port that
+ *   --dry-run planned
  * @name: its file's name, for messages
  *
  * Without guest addresses the functions keep their numbers, as on the

@@ -148,13 +148,12 @@ add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
 }
 
 MfpPlan *
-mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, const char *port,
-                 gboolean enumerate)
+mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, gboolean enumerate)
 {
   MfpPlan *plan = plan_new (card);
 
-  if (port)
-    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, g_strdup (port));
+  if (config && card->port)
+    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (card));
   for (guint i = 0; config && i < card->functions->len; i++)
     {
       MfpFunction *function = g_ptr_array_index (card->functions, i);

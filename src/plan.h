@@ -104,12 +104,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpPlan, mfp_plan_free)
  * @card: (transfer full): with slot, aliases and drivers
  * @bus: (nullable): QEMU's name of the slot's bus; NULL: leave the running
  *   guest alone
- * @config: change the persistent XML
- * @port: (nullable): the controller to add to the persistent XML first
+ * @config: change the persistent XML; its port first, if the card has one
  * @enumerate: wait for the guest's BARs
  */
 MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
-                          const char *port, gboolean enumerate);
+                          gboolean enumerate);
 
 /* Only verifies that the running guest has @card (transfer full), whose
  * functions have the aliases that the domain knows; and waits for BARs. */

@@ -79,27 +79,26 @@ make_card (Fake *fake, const char *word, MfpRest rest)
 static MfpPlan *
 attach_whole (Fake *fake)
 {
-  return mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), "pci.3", FALSE, NULL, TRUE);
+  return mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), "pci.3", FALSE, TRUE);
 }
 
 static MfpPlan *
 attach_partial (Fake *fake)
 {
-  return mfp_plan_attach (make_card (fake, "01:00.0,2", MFP_REST_UNASSIGNED), "pci.3", FALSE, NULL,
-                          FALSE);
+  return mfp_plan_attach (make_card (fake, "01:00.0,2", MFP_REST_UNASSIGNED), "pci.3", FALSE, FALSE);
 }
 
 static MfpPlan *
 attach_mapped (Fake *fake)
 {
   return mfp_plan_attach (make_card (fake, "01:00.1=0,01:00.3=1", MFP_REST_UNASSIGNED), "pci.3",
-                          FALSE, NULL, FALSE);
+                          FALSE, FALSE);
 }
 
 static MfpPlan *
 attach_persistent (Fake *fake)
 {
-  return mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), "pci.3", TRUE, NULL, FALSE);
+  return mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), "pci.3", TRUE, FALSE);
 }
 
 static MfpPlan *
@@ -178,7 +177,7 @@ static void
 cold_plugged (Fake *fake)
 {
   g_autoptr (MfpPlan) plan
-      = mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), NULL, TRUE, NULL, FALSE);
+      = mfp_plan_attach (make_card (fake, "01:00", MFP_REST_KEEP), NULL, TRUE, FALSE);
   g_autoptr (GError) error = NULL;
 
   run_plan (fake, plan, &error);

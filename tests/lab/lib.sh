@@ -209,30 +209,38 @@ guest_key() {
   { cat /lab/guest/key; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
 }
 
-# Boot the guest and save it, once per lab; every scenario then starts from the saved one.
-# guest_boot [SECONDS]
-# shellcheck disable=SC2120
-guest_boot() {
-  local kept
-  [[ ! -e $PRISTINE.save ]] || return 0
+# shellcheck disable=SC2120 # by scenarios
+# guest_start [SECONDS]: define the guest and boot it, until it has spoken
+guest_start() {
   guest_off
   mkdir -p "$GUEST_DIR"
   cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
   rm -f "$SERIAL_LOG"
   virsh -q define /lab/guest/l2.xml || return 1
+  t "guest: boot"
+  virsh -q start "$DOMAIN" || return 1
+  SERIAL_MARK=0
+  wait_for "${1:-600}" guest_spoke || { diag "$(tail -n 20 "$SERIAL_LOG")"; return 1; }
+  t "guest: up"
+}
+
+# Boot the guest and save it, once per lab; every scenario then starts from the saved one.
+guest_boot() {
+  local kept
+  [[ ! -e $PRISTINE.save ]] || return 0
   kept=/mbox/saved/$(guest_key)
   if [[ -e $kept/save && ${LAB_FRESH_GUEST:-0} == 0 ]]; then
+    guest_off
+    mkdir -p "$GUEST_DIR"
+    cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
     cp "$kept/list" "$PRISTINE.list"
     cp "$kept/save" "$PRISTINE.new"
     mv "$PRISTINE.new" "$PRISTINE.save"
     t "guest: saved by an earlier lab"
     return
   fi
-  t "guest: boot"
-  virsh -q start "$DOMAIN" || return 1
-  SERIAL_MARK=0
-  wait_for "${1:-400}" guest_spoke || { diag "$(tail -n 20 "$SERIAL_LOG")"; return 1; }
-  t "guest: up"
+  # shellcheck disable=SC2119
+  guest_start || return 1
   guest_report >"$PRISTINE.list"
   virsh -q save "$DOMAIN" "$PRISTINE.new" || return 1
   mv "$PRISTINE.new" "$PRISTINE.save"
