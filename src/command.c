@@ -244,6 +244,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
                     const MfpCommonOptions *options, const MfpPlan *plan, GError **error)
 {
   MfpExecuteOptions execute = {
+    .domain = mfp_libvirt_domain_name (target->libvirt),
     .timeout = options->timeout * G_TIME_SPAN_SECOND,
     .progress = invocation->verbose ? print_progress : NULL,
   };

@@ -498,34 +498,55 @@ config_has (Run *run, const MfpStep *step, gboolean *has, GError **error)
   return TRUE;
 }
 
+static gboolean
+change_config (Run *run, const MfpStep *step, gboolean attach, GError **error)
+{
+  return attach ? run->ops->attach (run->ops, MFP_CONFIG, step->xml, error)
+                : run->ops->detach (run->ops, MFP_CONFIG, step->xml, error);
+}
+
+/**
+ * ConfigGoal:
+ * @attach: whether the persistent XML is to have what @step names
+ */
+typedef struct
+{
+  const MfpStep *step;
+  gboolean attach;
+} ConfigGoal;
+
+static gboolean
+approach_config (Run *run, gpointer data, gboolean *done, GError **error)
+{
+  const ConfigGoal *goal = data;
+  gboolean has;
+
+  if (!config_has (run, goal->step, &has, error))
+    return FALSE;
+  *done = has == goal->attach || change_config (run, goal->step, goal->attach, error);
+  return *done;
+}
+
 /* An inverse looks first, since the step may not have taken place. */
 static gboolean
-is_undone (Run *run, const MfpStep *step, gboolean wanted, gboolean *undone, GError **error)
+do_config (Run *run, const MfpStep *step, gboolean attach, GError **error)
 {
-  gboolean has = !wanted;
+  ConfigGoal goal = { .step = step, .attach = attach };
 
-  if (run->undoing && !config_has (run, step, &has, error))
-    return FALSE;
-  *undone = has == wanted;
-  return TRUE;
+  return run->undoing ? approach_until (run, approach_config, &goal, MFP_ERROR_FAILED, error)
+                      : change_config (run, step, attach, error);
 }
 
 static gboolean
 do_config_attach (Run *run, const MfpStep *step, GError **error)
 {
-  gboolean undone;
-
-  return is_undone (run, step, TRUE, &undone, error)
-         && (undone || run->ops->attach (run->ops, MFP_CONFIG, step->xml, error));
+  return do_config (run, step, TRUE, error);
 }
 
 static gboolean
 do_config_detach (Run *run, const MfpStep *step, GError **error)
 {
-  gboolean undone;
-
-  return is_undone (run, step, FALSE, &undone, error)
-         && (undone || run->ops->detach (run->ops, MFP_CONFIG, step->xml, error));
+  return do_config (run, step, FALSE, error);
 }
 
 /* ---- undoing: each looks first ---- */
@@ -633,10 +654,13 @@ request_each (Run *run, const GPtrArray *present, GError **error)
  * Removal:
  * @requested: QEMU has accepted the request; asking again could cancel it (a
  *   second press of a native port's attention button)
+ * @possible: a removal may be under way without that: the answer to a request
+ *   was lost, or says that one is
  */
 typedef struct
 {
   gboolean requested;
+  gboolean possible;
 } Removal;
 
 /* Brings QEMU to have none of the card's functions. */
@@ -645,33 +669,39 @@ approach_removed (Run *run, gpointer data, gboolean *done, GError **error)
 {
   Removal *removal = data;
   g_autoptr (GPtrArray) present = still_in_qemu (run, error);
+  GError *local = NULL;
 
   if (!present)
     return FALSE;
   *done = present->len == 0;
   if (*done || removal->requested)
     return TRUE;
-  removal->requested = request_each (run, present, error);
+  removal->requested = request_each (run, present, &local);
+  removal->possible = removal->requested || is_error (local, MFP_ERROR_BUSY)
+                      || is_error (local, MFP_ERROR_DISCONNECTED) || removal->possible;
+  if (local)
+    g_propagate_error (error, local);
   return removal->requested;
 }
 
-/* Says what became of the request, which cannot be taken back. */
+/* A request cannot be taken back: once there may be one, whatever went wrong
+ * leaves it standing, unless the guest rejected it. */
 static void
 explain_request (const Removal *removal, GError **error)
 {
-  if (!removal->requested && is_error (*error, MFP_ERROR_PENDING))
-    mfp_error_recode (error, MFP_ERROR_FAILED);
-  if (!removal->requested)
+  if (is_error (*error, MFP_ERROR_GUEST_REFUSED) || is_error (*error, MFP_ERROR_DOMAIN_GONE)
+      || is_error (*error, MFP_ERROR_LEFT))
     return;
-  if (is_error (*error, MFP_ERROR_INTERRUPTED))
-    mfp_error_recode (error, MFP_ERROR_PENDING);
-  g_prefix_error (error, "the guest was asked to let the slot go: ");
+  mfp_error_recode (error, removal->possible ? MFP_ERROR_PENDING : MFP_ERROR_FAILED);
+  if (removal->possible)
+    g_prefix_error (error, "the guest was asked to let the slot go; run the command again to go "
+                           "on waiting: ");
 }
 
 static gboolean
 do_eject (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
-  Removal removal = { FALSE };
+  Removal removal = { 0 };
   GError *local = NULL;
   MfpError late = run->undoing ? MFP_ERROR_FAILED : MFP_ERROR_PENDING;
   gboolean done = run->ended || approach_until (run, approach_removed, &removal, late, &local);
@@ -906,43 +936,76 @@ undo (Run *run, guint end, GError **error)
   return *error == NULL;
 }
 
-/* Where a function is now, in words: its driver, and who holds it. */
+/* What can be found out about the state after a failure; each may be NULL. */
+typedef struct
+{
+  const MfpGuest *live;
+  GHashTable *devices;
+  MfpGuest *config;
+} Traces;
+
+static const char *
+say (gboolean known, gboolean is, const char *yes, const char *no, const char *unknown)
+{
+  return !known ? unknown : is ? yes : no;
+}
+
+/* Where a function is now, in words: its driver, and who has it. */
 static char *
-describe_place (Run *run, const MfpFunction *function, const MfpGuest *guest,
-                GHashTable *devices)
+describe_place (Run *run, const MfpFunction *function, const Traces *traces)
 {
   g_autoptr (MfpHostFunction) now = run->ops->host_function (run->ops, &function->host, NULL);
-  const MfpGuestDevice *device = guest ? find_hostdev (guest, function) : NULL;
   g_autofree char *host = mfp_function_describe (function);
+  gboolean held = traces->live && find_hostdev (traces->live, function);
+  gboolean in_qemu = traces->devices && function->alias
+                     && g_hash_table_contains (traces->devices, function->alias);
+  gboolean in_config = traces->config && mfp_guest_find_host (traces->config, &function->host);
 
-  return g_strdup_printf ("  %s: driver %s, %s, %s", host,
-                          !now ? "unknown" : now->driver ? now->driver : "none",
-                          !guest ? "libvirt not asked"
-                          : device ? "held by the domain"
-                                   : "not held by the domain",
-                          !devices ? "QEMU not asked"
-                          : function->alias && g_hash_table_contains (devices, function->alias) ? "in QEMU"
-                                                                             : "not in QEMU");
+  return g_strdup_printf (
+      "  %s: driver %s%s%s%s", host, !now ? "unknown" : now->driver ? now->driver : "none",
+      say (traces->live != NULL, held, ", held by the domain", ", not held by the domain",
+           ", libvirt does not say whether the domain holds it"),
+      say (traces->devices != NULL, in_qemu, ", in QEMU", ", not in QEMU",
+           ", QEMU does not say whether it has it"),
+      say (traces->config != NULL, in_config, ", in the persistent XML",
+           ", not in the persistent XML", ""));
+}
+
+static gboolean
+touches_config (const MfpPlan *plan)
+{
+  const MfpStep *first = g_ptr_array_index (plan->steps, 0);
+
+  return first->kind == MFP_STEP_CONFIG_PORT || first->kind == MFP_STEP_CONFIG_ATTACH
+         || first->kind == MFP_STEP_CONFIG_DETACH;
 }
 
 /* Completes an error after which things are neither as before nor as wanted. */
 static void
 tell_what_is_left (Run *run, GError **error)
 {
-  const MfpGuest *guest = run->ended ? NULL : look_again (run, NULL);
-  g_autoptr (GHashTable) devices = guest ? list_devices (run, NULL) : NULL;
+  const MfpGuest *live = run->ended ? NULL : look_again (run, NULL);
+  g_autoptr (GHashTable) devices = live ? list_devices (run, NULL) : NULL;
+  g_autofree char *xml = touches_config (run->plan)
+                             ? run->ops->domain_xml (run->ops, MFP_CONFIG, NULL)
+                             : NULL;
+  g_autoptr (MfpGuest) config = xml ? mfp_guest_parse (xml, NULL) : NULL;
+  const Traces traces = { .live = live, .devices = devices, .config = config };
   const MfpCard *card = run->plan->card;
-  g_autofree char *name = guest && guest->name ? mfp_shell_word (guest->name) : g_strdup ("DOMAIN");
 
   mfp_error_append (error, "What is left:");
   for (guint i = 0; i < card->functions->len; i++)
     {
-      g_autofree char *place
-          = describe_place (run, g_ptr_array_index (card->functions, i), guest, devices);
+      g_autofree char *place = describe_place (run, g_ptr_array_index (card->functions, i), &traces);
 
       mfp_error_append (error, "%s", place);
     }
-  mfp_error_append (error, "To mend it: virt-mfplug recover %s", name);
+  if (run->options->domain)
+    {
+      g_autofree char *name = mfp_shell_word (run->options->domain);
+
+      mfp_error_append (error, "To mend it: virt-mfplug recover %s", name);
+    }
   mfp_error_recode (error, MFP_ERROR_LEFT);
 }
 

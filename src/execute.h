@@ -9,6 +9,7 @@
 
 /**
  * MfpExecuteOptions:
+ * @domain: (nullable): the domain's name, for messages; NULL: none is involved
  * @timeout: microseconds; how long each wait for the guest, for QEMU or for
  *   the host may take
  * @progress: (nullable): called before each step with what it is; @undo: it
@@ -16,6 +17,7 @@
  */
 typedef struct
 {
+  const char *domain;
   gint64 timeout;
   void (*progress) (gpointer data, const char *step, gboolean undo);
   gpointer data;

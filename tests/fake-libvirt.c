@@ -51,6 +51,7 @@ struct _Fake
   guint fail_at;
   FakeFault fault;
   gboolean armed;
+  guint odds; /* of a fault at each operation; 0: none but the armed one */
   gboolean broken;
   gboolean silent;
   gboolean interrupted;
@@ -308,14 +309,26 @@ lost (GError **error)
   return refuse (error, MFP_ERROR_DISCONNECTED, "libvirt says: connection lost");
 }
 
+/* Arms the fault for this operation by chance. */
+static void
+roll (Fake *fake)
+{
+  if (fake->odds == 0)
+    return;
+  fake->armed = g_rand_int_range (fake->random, 0, (gint32) fake->odds) == 0;
+  fake->fail_at = fake->operation;
+  fake->fault = (FakeFault) g_rand_int_range (fake->random, FAULT_ERROR, FAULT_LOST_AFTER + 1);
+}
+
 /* Counts the operation and lets its fault happen. FALSE: it fails here. */
 static gboolean
 begin (Fake *fake, gboolean changes, GError **error)
 {
-  gboolean now = fake->armed && fake->operation++ == fake->fail_at;
+  gboolean now;
 
-  if (!fake->armed)
-    fake->operation++;
+  roll (fake);
+  now = fake->armed && fake->operation == fake->fail_at;
+  fake->operation++;
   fake->clock += G_TIME_SPAN_MILLISECOND;
   if (now && fake->fault == FAULT_SILENT_GUEST)
     fake->silent = TRUE;
@@ -921,8 +934,15 @@ fake_fail_at (Fake *fake, guint operation, FakeFault fault)
 }
 
 void
+fake_fail_at_random (Fake *fake, guint odds)
+{
+  fake->odds = odds;
+}
+
+void
 fake_mend (Fake *fake)
 {
+  fake->odds = 0;
   fake->operation = 0;
   fake->armed = FALSE;
   fake->broken = FALSE;
@@ -1003,27 +1023,34 @@ compare_text (gconstpointer a, gconstpointer b)
 }
 
 static void
-describe_hostdevs (GPtrArray *lines, const char *form, GPtrArray *hostdevs)
+describe_hostdevs (GPtrArray *lines, GPtrArray *hostdevs)
 {
   for (guint i = 0; i < hostdevs->len; i++)
     {
-      g_autoptr (GString) xml = g_string_new (form);
+      g_autoptr (GString) xml = g_string_new (NULL);
 
       append_hostdev (xml, g_ptr_array_index (hostdevs, i));
       g_ptr_array_add (lines, g_string_free (g_steal_pointer (&xml), FALSE));
     }
 }
 
+static char *
+join_sorted (GPtrArray *lines)
+{
+  g_ptr_array_sort (lines, compare_text);
+  g_ptr_array_add (lines, NULL);
+  return g_strjoinv ("\n", (char **) lines->pdata);
+}
+
 char *
-fake_describe (const Fake *fake)
+fake_describe_live (const Fake *fake)
 {
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
   GHashTableIter iterator;
   gpointer element;
 
   g_ptr_array_add (lines, fake_describe_drivers (fake));
-  describe_hostdevs (lines, "live ", fake->live);
-  describe_hostdevs (lines, "config ", fake->config);
+  describe_hostdevs (lines, fake->live);
   for (guint i = 0; i < fake->qemu->len; i++)
     {
       const QemuDevice *device = g_ptr_array_index (fake->qemu, i);
@@ -1034,9 +1061,16 @@ fake_describe (const Fake *fake)
   g_hash_table_iter_init (&iterator, fake->metadata);
   while (g_hash_table_iter_next (&iterator, NULL, &element))
     g_ptr_array_add (lines, g_strdup_printf ("record %s", (const char *) element));
-  g_ptr_array_sort (lines, compare_text);
-  g_ptr_array_add (lines, NULL);
-  return g_strjoinv ("\n", (char **) lines->pdata);
+  return join_sorted (lines);
+}
+
+char *
+fake_describe_config (const Fake *fake)
+{
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+
+  describe_hostdevs (lines, fake->config);
+  return join_sorted (lines);
 }
 
 const char *

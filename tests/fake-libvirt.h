@@ -54,6 +54,9 @@ MfpOps *fake_ops (Fake *fake);
 
 /* Injects @fault at the operation number @operation from here on (from 0). */
 void fake_fail_at (Fake *fake, guint operation, FakeFault fault);
+/* From here on each operation has, with a chance of 1 in @odds, one of the
+ * faults up to FAULT_LOST_AFTER. */
+void fake_fail_at_random (Fake *fake, guint odds);
 void fake_mend (Fake *fake); /* no more faults; the guest answers again */
 
 /* Operations since the last fake_fail_at() or fake_mend(). */
@@ -72,9 +75,10 @@ void fake_send_stranger (Fake *fake);
 /* The domain starts again with what the persistent XML has. */
 void fake_restart_domain (Fake *fake);
 
-/* Everything that matters, as text to compare: drivers, the domain's devices,
- * QEMU's, the records, the persistent XML; the caller frees. */
-char *fake_describe (const Fake *fake);
+/* What matters, as text to compare: drivers, the domain's devices, QEMU's, the
+ * records; and the persistent XML's devices. The caller frees. */
+char *fake_describe_live (const Fake *fake);
+char *fake_describe_config (const Fake *fake);
 
 /* Only the host's drivers. */
 char *fake_describe_drivers (const Fake *fake);
