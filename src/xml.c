@@ -163,6 +163,24 @@ mfp_xml_address (const xmlNode *node, MfpPciAddress *address)
   return TRUE;
 }
 
+void
+mfp_xml_strip (xmlNode *node)
+{
+  xmlNode *next;
+
+  for (xmlNode *child = node->children; child; child = next)
+    {
+      next = child->next;
+      if (child->type == XML_ELEMENT_NODE)
+        mfp_xml_strip (child);
+      else if (xmlIsBlankNode (child))
+        {
+          xmlUnlinkNode (child);
+          xmlFreeNode (child);
+        }
+    }
+}
+
 char *
 mfp_xml_serialize (xmlNode *node)
 {

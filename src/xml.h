@@ -59,5 +59,8 @@ gboolean mfp_xml_attribute_uint (const xmlNode *node, const char *name,
  * absent). */
 gboolean mfp_xml_address (const xmlNode *node, MfpPciAddress *address);
 
+/* Removes white space between the elements below @node. */
+void mfp_xml_strip (xmlNode *node);
+
 /* The element as text, indented; the caller frees. */
 char *mfp_xml_serialize (xmlNode *node);
