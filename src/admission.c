@@ -147,9 +147,10 @@ mfp_admit_guest (const MfpGuest *guest, GError **error)
   return TRUE;
 }
 
-/* Whether @guest has @function where @card wants it. */
+/* Whether @guest has @function where it is wanted, in the slot of @zero
+ * (nullable), the card's function 0. */
 static gboolean
-is_in_place (const MfpFunction *function, const MfpGuest *guest)
+is_in_place (const MfpFunction *function, const MfpGuest *guest, const MfpGuestDevice *zero)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
   const MfpRecord *record = mfp_guest_find_record (guest, &function->host);
@@ -157,20 +158,23 @@ is_in_place (const MfpFunction *function, const MfpGuest *guest)
   if (!device)
     return FALSE;
   if (device->has_address)
-    return device->address.function == function->guest_function;
-  return function->guest_function != 0
-         && (!record
-             || mfp_record_find (record, &function->host)->guest_function
-                    == function->guest_function);
+    return device->address.function == function->guest_function && zero && zero->has_address
+           && mfp_pci_address_same_slot (&device->address, &zero->address);
+  if (record)
+    return function->guest_function != 0
+           && mfp_record_find (record, &function->host)->guest_function
+                  == function->guest_function;
+  /* Held, not shown: in a running guest QEMU may show it all the same. */
+  return function->guest_function == MFP_LEFTOVER || (guest->id && function->guest_function > 0);
 }
 
 /* Adds the function to the list that its state belongs to. */
 static void
-sort_function (const MfpFunction *function, const MfpGuest *guest, GString *there,
-               GString *missing)
+sort_function (const MfpFunction *function, const MfpGuest *guest, const MfpGuestDevice *zero,
+               GString *there, GString *missing)
 {
   g_autofree char *host = mfp_function_describe (function);
-  GString *list = is_in_place (function, guest) ? there : missing;
+  GString *list = is_in_place (function, guest, zero) ? there : missing;
   gboolean elsewhere = list == missing && mfp_guest_find_host (guest, &function->host);
 
   g_string_append_printf (list, "%s%s%s", list->len ? ", " : "", host,
@@ -193,7 +197,7 @@ mfp_card_presence (const MfpCard *card, const MfpGuest *guest, MfpPciAddress *sl
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
 
       held += mfp_guest_find_host (guest, &function->host) ? 1 : 0;
-      sort_function (function, guest, there, missing);
+      sort_function (function, guest, device, there, missing);
     }
   if (held == 0)
     return MFP_ABSENT;

@@ -251,7 +251,22 @@ suggest_mapping (const MfpCard *card)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* Refuses @function when one before it has its host or its guest function. */
+/* The first function with that alias of the person's own, or NULL. */
+static const MfpFunction *
+find_user_alias (const MfpCard *card, const char *alias)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (function->user_alias && strcmp (function->alias, alias) == 0)
+        return function;
+    }
+  return NULL;
+}
+
+/* Refuses @function when one before it has its host function, its guest
+ * function or its alias. */
 static gboolean
 check_unique (const MfpCard *card, const MfpFunction *function, GError **error)
 {
@@ -265,6 +280,12 @@ check_unique (const MfpCard *card, const MfpFunction *function, GError **error)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "%shost function %s is named twice", place, host);
+      return FALSE;
+    }
+  if (function->user_alias && find_user_alias (card, function->alias) != function)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%stwo functions have the alias '%s'",
+                   place, function->alias);
       return FALSE;
     }
   if (mfp_function_is_exposed (function) && same_guest != function)

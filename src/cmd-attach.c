@@ -11,6 +11,7 @@
 #include "hostdev-xml.h"
 #include "plan.h"
 #include "survey.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -200,6 +201,29 @@ verify_present (MfpTarget *target, const MfpInvocation *invocation, const Option
   return verified;
 }
 
+/* Refuses a card that an attach has in hand, or had when it was interrupted:
+ * only its record tells where the functions came from. */
+static gboolean
+check_unfinished (const MfpCard *card, const MfpGuest *guest, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      g_autofree char *host = NULL, *name = NULL;
+
+      if (!mfp_guest_find_record (guest, &function->host))
+        continue;
+      host = mfp_function_describe (function);
+      name = mfp_shell_word (guest->name);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "another run has host function %s in hand, or was interrupted; if none is "
+                   "under way: virt-mfplug recover %s",
+                   host, name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* Leaves in @target only the forms that lack the card, and in @card the slot
  * where one of them has it. */
 static gboolean
@@ -215,7 +239,8 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
       && !check_presence (card, target->config, "persistent", &config, &slot, error))
     return FALSE;
   if (live == MFP_ABSENT && config == MFP_ABSENT)
-    return TRUE;
+    return !target->live || check_unfinished (card, target->live, error);
+  card->port = 0; /* the slot is there already */
   if (card->has_slot && !mfp_pci_address_equal (&slot, &card->slot))
     {
       g_autofree char *name = mfp_pci_address_format_slot (&slot);
@@ -348,6 +373,13 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
   card = make_card (target, options, request, error);
   if (!card)
     return NULL;
+  if (request->has_slot && card->port && card->port != request->slot.bus)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "the document plans a port for bus %u of domain '%s', and --slot is elsewhere",
+                   card->port, mfp_libvirt_domain_name (target->libvirt));
+      return NULL;
+    }
   if (request->has_slot)
     {
       card->slot = request->slot;

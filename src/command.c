@@ -78,6 +78,8 @@ mfp_parse_options (MfpInvocation *invocation, const struct poptOption *table, co
   poptSetOtherOptionHelp (context, usage);
   while ((result = poptGetNextOpt (context)) >= 0)
     ;
+  /* The error, too, is told in the format that was asked for. */
+  mfp_format_parse (common->format, &invocation->format, NULL);
   if (result < -1)
     usage_error (error, "%s: %s", poptBadOption (context, POPT_BADOPTION_NOALIAS),
                  poptStrerror (result));
@@ -174,7 +176,7 @@ mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *option
   return g_steal_pointer (&target);
 }
 
-/* Standard input, whole. */
+/* Standard input, whole, or so much of it that it is too much. */
 static char *
 read_stdin (gsize *length)
 {
@@ -182,7 +184,7 @@ read_stdin (gsize *length)
   char buffer[4096];
   size_t count;
 
-  while ((count = fread (buffer, 1, sizeof buffer, stdin)) > 0)
+  while (text->len <= MFP_DOCUMENT_MAX && (count = fread (buffer, 1, sizeof buffer, stdin)) > 0)
     g_string_append_len (text, buffer, (gssize) count);
   *length = text->len;
   return g_string_free (text, FALSE);

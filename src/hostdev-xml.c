@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define DOCUMENT_MAX (1024 * 1024) /* bytes; a card's document has a few thousand */
-
 MfpTuning *
 mfp_tuning_read (const xmlDoc *doc)
 {
@@ -262,6 +260,14 @@ parse_guest_address (const char *name, const xmlNode *node, MfpCard *card,
   return TRUE;
 }
 
+/* Whether @attribute of @node is absent, @yes or @no. */
+static gboolean
+is_one_of (const xmlNode *node, const char *attribute, const char *yes, const char *no)
+{
+  return !xmlHasProp (node, BAD_CAST attribute) || mfp_xml_attribute_is (node, attribute, yes)
+         || mfp_xml_attribute_is (node, attribute, no);
+}
+
 /* Keeps <rom>, <boot>, <driver> as they are, for libvirt. */
 static gboolean
 parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **error)
@@ -277,6 +283,8 @@ parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **e
                    node->name);
   if (!check_attributes (name, node, is_rom ? rom : is_boot ? boot : driver, error))
     return FALSE;
+  if (is_rom && !(is_one_of (node, "bar", "on", "off") && is_one_of (node, "enabled", "yes", "no")))
+    return refuse (error, name, node, "<rom> takes bar='on|off' and enabled='yes|no'");
   if (is_boot && (!mfp_xml_attribute_uint (node, "order", G_MAXINT, &order) || order == 0))
     return refuse (error, name, node, "<boot order=...> is not a number from 1 up");
   if (!is_rom && !is_boot && !mfp_xml_attribute_is (node, "name", "vfio"))
@@ -293,10 +301,21 @@ parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **e
   return TRUE;
 }
 
+/* An element that comes twice would be dropped once. */
+static gboolean
+check_once (const char *name, const xmlNode *node, GError **error)
+{
+  const xmlNode *first = mfp_xml_child (node->parent, (const char *) node->name);
+
+  return first == node || refuse (error, name, node, "<%s> comes twice", node->name);
+}
+
 static gboolean
 parse_child (const char *name, xmlNode *node, MfpCard *card, MfpFunction *function,
              GError **error)
 {
+  if (!check_once (name, node, error))
+    return FALSE;
   if (mfp_xml_is (node, "source"))
     return parse_source (name, node, function, error);
   if (mfp_xml_is (node, "alias"))
@@ -318,6 +337,8 @@ parse_hostdev (const char *name, const xmlNode *node, MfpCard *card, GError **er
                    "<%s> is not a <hostdev mode='subsystem' type='pci'>", node->name);
   if (!check_attributes (name, node, known, error))
     return FALSE;
+  if (!is_one_of (node, "managed", "yes", "no"))
+    return refuse (error, name, node, "managed takes yes or no");
   if (!mfp_xml_child (node, "source"))
     return refuse (error, name, node, "<hostdev> has no <source>");
 
@@ -381,10 +402,10 @@ mfp_devices_parse (const char *text, gsize length, const char *name, GError **er
   g_autoptr (MfpCard) card = mfp_card_new ();
   g_autoptr (xmlDoc) doc = NULL;
 
-  if (length > DOCUMENT_MAX)
+  if (length > MFP_DOCUMENT_MAX)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "%s:1: the document has more than %d bytes", name, DOCUMENT_MAX);
+                   "%s:1: the document has more than %d bytes", name, MFP_DOCUMENT_MAX);
       return NULL;
     }
   doc = mfp_xml_parse (text, length, name, error);

@@ -8,6 +8,9 @@
 
 #define MFP_UNSET (-1)
 
+/* Bytes that a document may have; a card's has a few thousand. */
+#define MFP_DOCUMENT_MAX (1024 * 1024)
+
 /**
  * MfpTuning:
  * @rom_bar: 0, 1 or %MFP_UNSET

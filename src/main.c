@@ -7,6 +7,7 @@
 #include "command.h"
 #include "error.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,16 @@ finish_with_error (const GError *error, MfpFormat format)
   return status;
 }
 
+/* Whether all that was printed has got out. */
+static int
+check_output (int status)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return status;
+  g_printerr ("virt-mfplug: error: the result cannot be written: %s\n", g_strerror (errno));
+  return EXIT_FAILURE;
+}
+
 static int
 run_command (MfpInvocation *invocation)
 {
@@ -76,7 +87,7 @@ run_command (MfpInvocation *invocation)
   if (!output)
     return finish_with_error (error, invocation->format);
   fputs (output, stdout);
-  return fflush (stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return EXIT_SUCCESS;
 }
 
 int
@@ -114,7 +125,10 @@ main (int argc, const char **argv)
       status = finish_with_error (error, MFP_FORMAT_TEXT);
     }
   else if (version)
-    status = printf ("virt-mfplug %s\n", VERSION) < 0;
+    {
+      printf ("virt-mfplug %s\n", VERSION);
+      status = EXIT_SUCCESS;
+    }
   else if (help || !invocation.words)
     {
       print_help (context, help ? stdout : stderr);
@@ -125,5 +139,5 @@ main (int argc, const char **argv)
 
   poptFreeContext (context);
   g_free (uri);
-  return status;
+  return check_output (status);
 }

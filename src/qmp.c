@@ -177,8 +177,10 @@ parse_return (const char *answer, GError **error)
     }
   if (!result)
     {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
-                   "QEMU's answer is not one of QMP: %.200s", answer);
+      g_autofree char *text = g_utf8_make_valid (answer, MIN (200, (gssize) strlen (answer)));
+
+      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: %s",
+                   text);
       return NULL;
     }
   return json_node_copy (result);

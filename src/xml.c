@@ -26,6 +26,13 @@ mfp_xml_parse (const char *text, gsize length, const char *what, GError **error)
   g_autoptr (xmlParserCtxt) context = xmlNewParserCtxt ();
   g_autoptr (xmlDoc) doc = NULL;
 
+  /* libxml2 takes a zero byte for the end. */
+  if (memchr (text, '\0', length))
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "%s:1: not well-formed XML: it holds a zero byte", what);
+      return NULL;
+    }
   if (length > G_MAXINT)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%s: too large", what);

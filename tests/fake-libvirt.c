@@ -313,11 +313,13 @@ lost (GError **error)
 static void
 roll (Fake *fake)
 {
+  int fault = g_rand_int_range (fake->random, FAULT_ERROR, FAULT_LOST_AFTER + 1);
+
   if (fake->odds == 0)
     return;
   fake->armed = g_rand_int_range (fake->random, 0, (gint32) fake->odds) == 0;
   fake->fail_at = fake->operation;
-  fake->fault = (FakeFault) g_rand_int_range (fake->random, FAULT_ERROR, FAULT_LOST_AFTER + 1);
+  fake->fault = (FakeFault) fault;
 }
 
 /* Counts the operation and lets its fault happen. FALSE: it fails here. */

@@ -1,0 +1,212 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# attach: what is refused, with which message, status 3 and nothing on stdout.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+no_such_domain() {
+  run attach --dry-run nobody 01:00
+  assert_error_has 3 "no domain 'nobody': libvirt says: Domain not found"
+}
+
+no_such_device() {
+  run attach --dry-run q35 05:00
+  assert_error 3 "the host has no PCI device 0000:05:00"
+}
+
+no_such_function() {
+  run attach --dry-run q35 02:00.0,2
+  assert_error 3 "the host has no PCI device 0000:02:00.2; that device has 0000:02:00.0, 0000:02:00.1"
+}
+
+no_function_0() {
+  run attach --dry-run q35 01:00.1,3
+  assert_error 3 "no function becomes guest function 0, without which a guest does not look at a slot; a mapping that works: 0000:01:00.1=0,0000:01:00.3=1"
+}
+
+twice_the_same_guest_function() {
+  run attach --dry-run q35 01:00.0=0,01:00.1=0
+  assert_error 3 "host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0"
+}
+
+mapping_of_some() {
+  run attach --dry-run q35 01:00.0=0,1
+  assert_error 3 "some functions are given a guest function and some are not; say it for each or for none"
+}
+
+bridge() {
+  run attach --dry-run q35 03:00.0
+  assert_error 3 "host function 0000:03:00.0 is a PCI bridge, which cannot be given to a guest"
+}
+
+no_iommu_group() {
+  run attach --dry-run q35 04:00.0
+  assert_error 3 "host function 0000:04:00.0 has no IOMMU group: switch the IOMMU on in the firmware's setup and on the kernel's command line (intel_iommu=on; amd_iommu is on by default)"
+}
+
+unmanaged_without_vfio() {
+  run attach --dry-run --managed no q35 01:00.0
+  assert_error_has 3 "host function 0000:01:00.0 is bound to no driver, and managed='no' means"
+}
+
+slot_occupied() {
+  run attach --dry-run --slot 01:00 q35 01:00
+  assert_error 3 "guest slot 0000:01:00 of domain 'q35' cannot be used: interface is there"
+}
+
+slot_without_bus() {
+  run attach --dry-run --slot 0a:00 q35 01:00
+  assert_error 3 "guest slot 0000:0a:00 of domain 'q35' cannot be used: the domain has no such bus"
+}
+
+slot_of_no_port() {
+  run attach --dry-run --slot 03:01 q35 01:00
+  assert_error 3 "guest slot 0000:03:01 of domain 'q35' cannot be used: pcie-root-port takes no such device"
+}
+
+slot_without_hotplug() {
+  run attach --dry-run --slot 05:00 q35 01:00
+  assert_error 3 "guest slot 0000:05:00 of domain 'q35' cannot be used: pcie-root-port has hotplug='off'"
+}
+
+slot_of_pcie_root() {
+  run attach --dry-run --slot 00:1c q35 01:00
+  assert_error 3 "guest slot 0000:00:1c of domain 'q35' cannot be used: pcie-root takes no such device"
+}
+
+slot_of_chipset() {
+  run attach --dry-run --slot 00:01 pc 01:00
+  assert_error 3 "guest slot 0000:00:01 of domain 'pc' cannot be used: the chipset is there"
+}
+
+slot_in_another_pci_domain() {
+  run attach --dry-run --slot 0001:03:00 q35 01:00
+  assert_error 3 "guest slot 0001:03:00 of domain 'q35' cannot be used: the domain has no such bus"
+}
+
+no_free_slot() {
+  run attach --dry-run 'q35 full' 01:00
+  assert_error 3 "domain 'q35 full' has no free slot that takes a hot-plugged card:
+  bus 1: interface is there
+  bus 2: disk is there
+  bus 3: pcie-root-port has hotplug='off'
+Add a port, to be there at its next start: virt-xml 'q35 full' --add-device --controller type=pci,model=pcie-root-port"
+}
+
+no_slot_at_all() {
+  run attach --dry-run q35-bare 01:00
+  assert_error 3 "domain 'q35-bare' has no free slot that takes a hot-plugged card: it has no PCI bus with slots
+Add a port, to be there at its next start: virt-xml q35-bare --add-device --controller type=pci,model=pcie-root-port"
+}
+
+no_free_slot_config() {
+  run attach --dry-run --config off-none 01:00
+  assert_error 3 "domain 'off-none' has no free slot that takes the card: it has no PCI bus with slots
+Add a port, to be there at its next start: virt-xml off-none --add-device --controller type=pci,model=pcie-root-port"
+}
+
+viommu_port() {
+  run attach --dry-run --slot 01:00 viommu 01:00
+  assert_error_has 3 "cannot be used: pcie-root-port, and the guest has an IOMMU"
+}
+
+architecture() {
+  run attach --dry-run s390 01:00
+  assert_error 3 "domain 's390' is a s390x machine; supported are x86_64, i686, ppc64, ppc64le and aarch64"
+}
+
+live_on_shut_off() {
+  run attach --dry-run --live off 01:00
+  assert_error 3 "domain 'off' is not running, so there is nothing to change live; --config affects its next start"
+}
+
+config_of_transient() {
+  for option in --config --persistent; do
+    run attach --dry-run "$option" transient 01:00
+    assert_error 3 "domain 'transient' is transient and has no persistent XML; use --live"
+  done
+}
+
+partly_present() {
+  run attach --dry-run card 06:00
+  assert_error 3 "the running domain 'card' has a part of the card, or has it otherwise: attached: 0000:06:00.0, 0000:06:00.2; not attached as asked: 0000:06:00.1 (elsewhere in the guest), 0000:06:00.3 (elsewhere in the guest)"
+}
+
+partly_present_config() {
+  run attach --dry-run --config off-card 06:00.0-1 02:00.1
+  assert_error_has 3 "the persistent domain 'off-card' has a part of the card"
+}
+
+# What the persistent XML holds unassigned will not be shown at the start.
+leftover_is_not_present() {
+  run attach --dry-run --config off-card 06:00.0-2
+  assert_error_has 3 "not attached as asked: 0000:06:00.2"
+}
+
+present_in_another_slot() {
+  run attach --dry-run --slot 04:00 --rest unassigned card 06:00.0,2
+  assert_error 3 "the card is attached in another guest slot, 0000:02:00; detach it first"
+}
+
+# Its functions are not the host driver's any more, and nothing but the record
+# of that attach knows where they came from.
+interrupted_before() {
+  run attach --dry-run interrupted 06:00
+  assert_error_has 3 "0000:06:00.0"
+}
+
+slot_of_interrupted() {
+  run attach --dry-run --slot 02:00 interrupted 01:00
+  assert_error 3 "guest slot 0000:02:00 of domain 'interrupted' cannot be used: another attach holds it, or was interrupted there"
+}
+
+driver_cannot_plug() {
+  run attach q35 01:00
+  assert_error 3 "libvirt's TEST driver cannot plug a multifunction card; supported is QEMU. --dry-run works here"
+  run attach --config off 01:00
+  assert_error_has 3 "libvirt's TEST driver cannot plug a multifunction card"
+}
+
+no_connection() {
+  run_bare --connect "test://$scratch/nothing.xml" attach --dry-run q35 01:00
+  assert_error_has 3 "cannot connect to test://$scratch/nothing.xml: libvirt says: "
+}
+
+bad_uri() {
+  run_bare -c nonsense:///system attach --dry-run q35 01:00
+  assert_error_has 3 "cannot connect to nonsense:///system: libvirt says: "
+}
+
+check "no such domain" no_such_domain
+check "no such device" no_such_device
+check "no such function: the others are listed" no_such_function
+check "no guest function 0: a mapping is suggested" no_function_0
+check "two on one guest function" twice_the_same_guest_function
+check "a mapping of some" mapping_of_some
+check "a bridge" bridge
+check "no IOMMU group" no_iommu_group
+check "--managed no on a function that is not on VFIO" unmanaged_without_vfio
+check "--slot: occupied" slot_occupied
+check "--slot: no such bus" slot_without_bus
+check "--slot: no such slot on the bus" slot_of_no_port
+check "--slot: hotplug='off'" slot_without_hotplug
+check "--slot: pcie-root" slot_of_pcie_root
+check "--slot: the chipset's" slot_of_chipset
+check "--slot: another PCI domain" slot_in_another_pci_domain
+check "no free slot: who occupies what, and the command that adds one" no_free_slot
+check "no slot at all" no_slot_at_all
+check "no slot at all in the persistent XML, and no place for a port" no_free_slot_config
+check "--slot: a port with a guest IOMMU" viommu_port
+check "an architecture that is not supported" architecture
+check "--live on a shut-off domain" live_on_shut_off
+check "--config and --persistent of a transient domain" config_of_transient
+check "a card that is there in part" partly_present
+check "the same in the persistent XML" partly_present_config
+check "a leftover in the persistent XML is not taken for an attached function" leftover_is_not_present
+check "--slot: the card is in another" present_in_another_slot
+check "functions of an attach that was interrupted" interrupted_before
+check "--slot: of an attach that was interrupted" slot_of_interrupted
+check "a driver that cannot plug" driver_cannot_plug
+check "no connection" no_connection
+check "a URI that libvirt does not know" bad_uri
+finish

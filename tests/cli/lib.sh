@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh
+#
+# What the tests of the command line share. Each test is a function; `check`
+# runs it in a subshell that the first failed command or assertion ends, and
+# prints its line of TAP.
+
+: "${VIRT_MFPLUG:?the program to test}"
+
+tests=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+golden_dir=$tests/data/golden
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+checks=0
+failures=0
+
+# Nothing of the person's own configuration, and no URI with odd characters.
+HOME=$scratch
+XDG_CONFIG_HOME=$scratch
+XDG_CACHE_HOME=$scratch
+XDG_RUNTIME_DIR=$scratch
+export HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR
+unset LIBVIRT_DEFAULT_URI VIRSH_DEFAULT_CONNECT_URI
+cp "$tests/data/cli/host.xml" "$scratch/host.xml"
+uri=test://$scratch/host.xml
+
+# check CLAIM FUNCTION: runs a test.
+check() {
+  checks=$((checks + 1))
+  (
+    set -eu
+    "$2"
+  ) >"$scratch/log" 2>&1
+  check_status=$?
+  if [ "$check_status" -eq 0 ]; then
+    echo "ok $checks - $1"
+  else
+    failures=$((failures + 1))
+    echo "not ok $checks - $1"
+    sed 's/^/# /' "$scratch/log"
+  fi
+}
+
+# finish: prints the plan; the last command of a script.
+finish() {
+  echo "1..$checks"
+  [ "$failures" -eq 0 ]
+}
+
+fail() {
+  echo "$*"
+  if [ -f "$scratch/stdout" ]; then
+    echo "status: $status"
+    echo "stdout:"
+    cat "$scratch/stdout"
+    echo "stderr:"
+    cat "$scratch/stderr"
+  fi
+  exit 1
+}
+
+# run_bare WORD...: runs the program, with what is in $input, if set, for
+# standard input; sets $status.
+run_bare() {
+  status=0
+  "$VIRT_MFPLUG" "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+}
+
+# run WORD...: the same on the test driver.
+run() {
+  run_bare --connect "$uri" "$@"
+}
+
+assert_status() {
+  [ "$status" -eq "$1" ] || fail "exit status $status is not $1"
+}
+
+assert_stdout_empty() {
+  [ ! -s "$scratch/stdout" ] || fail "stdout is not empty"
+}
+
+assert_stderr_empty() {
+  [ ! -s "$scratch/stderr" ] || fail "stderr is not empty"
+}
+
+# assert_stdout TEXT, assert_stderr TEXT: it is TEXT and a newline.
+assert_stdout() {
+  printf '%s\n' "$1" | cmp -s - "$scratch/stdout" || fail "stdout is not: $1"
+}
+
+assert_stderr() {
+  printf '%s\n' "$1" | cmp -s - "$scratch/stderr" || fail "stderr is not: $1"
+}
+
+assert_stdout_has() {
+  grep -qF -e "$1" "$scratch/stdout" || fail "stdout does not have: $1"
+}
+
+assert_stderr_has() {
+  grep -qF -e "$1" "$scratch/stderr" || fail "stderr does not have: $1"
+}
+
+assert_stdout_lacks() {
+  if grep -qF -e "$1" "$scratch/stdout"; then
+    fail "stdout has: $1"
+  fi
+}
+
+assert_stderr_lacks() {
+  if grep -qF -e "$1" "$scratch/stderr"; then
+    fail "stderr has: $1"
+  fi
+}
+
+# assert_done: the program succeeded and had nothing to complain of.
+assert_done() {
+  assert_status 0
+  assert_stderr_empty
+}
+
+# assert_error STATUS MESSAGE: it failed so, and printed no result.
+assert_error() {
+  assert_status "$1"
+  assert_stdout_empty
+  if [ "$1" -eq 2 ]; then
+    assert_stderr "virt-mfplug: error: $2
+Try 'virt-mfplug --help'."
+  else
+    assert_stderr "virt-mfplug: error: $2"
+  fi
+}
+
+# assert_error_has STATUS PART: the same, of a message that is not all ours.
+assert_error_has() {
+  assert_status "$1"
+  assert_stdout_empty
+  assert_stderr_has "virt-mfplug: error: "
+  assert_stderr_has "$2"
+}
+
+# assert_json EXPRESSION: stdout is a JSON object, and the Python EXPRESSION on
+# it, called "it", is true.
+assert_json() {
+  python3 -c '
+import json, sys
+it = json.load(open(sys.argv[1], encoding="utf-8"))
+sys.exit(0 if eval(sys.argv[2]) else 1)
+' "$scratch/stdout" "$1" || fail "stdout is not JSON with: $1"
+}
+
+# assert_golden NAME: it succeeded, and stdout is well-formed and as in
+# tests/data/golden/NAME.
+assert_golden() {
+  assert_done
+  xmllint --noout "$scratch/stdout" || fail "stdout is not well-formed"
+  if [ "${UPDATE_GOLDENS:-}" = 1 ]; then
+    cp "$scratch/stdout" "$golden_dir/$1"
+  fi
+  [ -f "$golden_dir/$1" ] || fail "there is no golden $1; UPDATE_GOLDENS=1 makes it"
+  diff -u "$golden_dir/$1" "$scratch/stdout" || fail "stdout is not the golden $1"
+}

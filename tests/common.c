@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+
+char *
+test_load (const char *directory, const char *name)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", directory, name, NULL);
+  g_autoptr (GError) error = NULL;
+  char *text = NULL;
+
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  return text;
+}
+
+MfpGuest *
+test_guest (const char *xml)
+{
+  g_autoptr (GError) error = NULL;
+  MfpGuest *guest = mfp_guest_parse (xml, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (guest);
+  return guest;
+}
+
+MfpGuest *
+test_load_guest (const char *name)
+{
+  g_autofree char *xml = test_load ("guest", name);
+
+  return test_guest (xml);
+}
+
+MfpPciAddress
+test_address (const char *text)
+{
+  MfpPciAddress address = { 0 };
+  gboolean valid = strchr (text, '.') ? mfp_pci_address_parse (text, &address, NULL)
+                                      : mfp_pci_address_parse_slot (text, &address, NULL);
+
+  g_assert_true (valid);
+  return address;
+}
+
+MfpHostFunction *
+test_host_function (const char *address, const char *driver, int group, const char *members)
+{
+  MfpHostFunction *function = g_new0 (MfpHostFunction, 1);
+  g_auto (GStrv) words = g_strsplit (members, " ", -1);
+
+  function->address = test_address (address);
+  function->driver = g_strdup (driver);
+  function->iommu_group = group;
+  function->group = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  for (guint i = 0; words[i]; i++)
+    {
+      MfpPciAddress member = test_address (words[i]);
+
+      g_array_append_val (function->group, member);
+    }
+  return function;
+}
+
+GPtrArray *
+test_host_list (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
+}
+
+char *
+test_describe_card (const MfpCard *card)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      g_autofree char *host = mfp_pci_address_format (&function->host);
+
+      g_string_append_printf (text, "%s%s=", i ? " " : "", host);
+      if (function->guest_function == MFP_LEFTOVER)
+        g_string_append (text, "left");
+      else
+        g_string_append_printf (text, "%d", function->guest_function);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+void
+test_add_row (const char *prefix, const char *name, gconstpointer row, GTestDataFunc function)
+{
+  g_autofree char *path = g_strconcat (prefix, name, NULL);
+
+  g_test_add_data_func (path, row, function);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the unit tests share: their data files, short ways to make the objects
+ * that they test with, and assertions on errors.
+ */
+#pragma once
+
+#include "card.h"
+#include "error.h"
+#include "guest-pci.h"
+#include "host-device.h"
+
+#include <glib.h>
+#include <string.h>
+
+/* A table's row count, for loops over test cases. */
+#define FOR_EACH(row, table) for (gsize row = 0; row < G_N_ELEMENTS (table); row++)
+
+/* The contents of tests/data/@directory/@name; the caller frees. */
+char *test_load (const char *directory, const char *name);
+
+/* The guest of tests/data/guest/@name; the caller frees. */
+MfpGuest *test_load_guest (const char *name);
+
+/* The guest of @xml; the caller frees. */
+MfpGuest *test_guest (const char *xml);
+
+/* The address "0000:01:00.0", or the slot "0000:01:00". */
+MfpPciAddress test_address (const char *text);
+
+/**
+ * test_host_function:
+ * @driver: (nullable): its host driver
+ * @group: its IOMMU group's number, or %MFP_NO_IOMMU_GROUP
+ * @members: the members of that group: "0000:01:00.0 0000:01:00.1"
+ */
+MfpHostFunction *test_host_function (const char *address, const char *driver, int group,
+                                     const char *members);
+
+/* An empty list of MfpHostFunction that owns its elements. */
+GPtrArray *test_host_list (void);
+
+/* The functions of a card as text: "0000:01:00.0=0 0000:01:00.1=left"; the
+ * caller frees. */
+char *test_describe_card (const MfpCard *card);
+
+/* Registers a test with a constant table row. */
+void test_add_row (const char *prefix, const char *name, gconstpointer row,
+                   GTestDataFunc function);
+
+#define assert_contains(text, part)                                                            \
+  G_STMT_START                                                                                 \
+  {                                                                                            \
+    const char *text_ = (text), *part_ = (part);                                               \
+    if (!text_ || !strstr (text_, part_))                                                      \
+      {                                                                                        \
+        g_test_message ("text: %s", text_ ? text_ : "(null)");                                 \
+        g_assertion_message_cmpstr (G_LOG_DOMAIN, __FILE__, __LINE__, G_STRFUNC,               \
+                                    "strstr (" #text ", " #part ")", text_, "contains", part_); \
+      }                                                                                        \
+  }                                                                                            \
+  G_STMT_END
+
+#define assert_lacks(text, part)                                                               \
+  G_STMT_START                                                                                 \
+  {                                                                                            \
+    const char *text_ = (text), *part_ = (part);                                               \
+    if (!text_ || strstr (text_, part_))                                                       \
+      g_assertion_message_cmpstr (G_LOG_DOMAIN, __FILE__, __LINE__, G_STRFUNC,                 \
+                                  "!strstr (" #text ", " #part ")", text_, "lacks", part_);    \
+  }                                                                                            \
+  G_STMT_END
+
+/* @error is ours, has @code and its message holds @part. */
+#define assert_error(error, code, part)                                                        \
+  G_STMT_START                                                                                 \
+  {                                                                                            \
+    g_assert_error ((error), MFP_ERROR, (code));                                               \
+    assert_contains ((error)->message, part);                                                  \
+  }                                                                                            \
+  G_STMT_END

@@ -1,0 +1,738 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+
+/* ---- short ways to write a domain ---- */
+
+#define AT(bus, slot, function)                                                                \
+  "<address type='pci' domain='0x0000' bus='" bus "' slot='" slot "' function='" function "'/>"
+
+#define Q35_ROOT                                                                               \
+  "<controller type='pci' index='0' model='pcie-root'><alias name='pcie.0'/></controller>"
+#define PC_ROOT                                                                                \
+  "<controller type='pci' index='0' model='pci-root'><alias name='pci.0'/></controller>"
+#define BUS(index, model)                                                                      \
+  "<controller type='pci' index='" index "' model='" model "'><alias name='pci." index "'/>"   \
+  "</controller>"
+#define PORT(index) BUS (index, "pcie-root-port")
+#define PORT_HOTPLUG(index, value)                                                             \
+  "<controller type='pci' index='" index "' model='pcie-root-port'>"                           \
+  "<target chassis='1' port='0x8' hotplug='" value "'/></controller>"
+#define PHB(index, target)                                                                     \
+  "<controller type='pci' index='" index "' model='pci-root'>"                                 \
+  "<model name='spapr-pci-host-bridge'/><target index='" target "'/></controller>"
+
+#define DISK(bus, slot)                                                                        \
+  "<disk type='file' device='disk'><target dev='vda' bus='virtio'/>"                           \
+  "<alias name='virtio-disk0'/>" AT (bus, slot, "0x0") "</disk>"
+#define NIC(bus, slot)                                                                         \
+  "<interface type='network'><alias name='net0'/>" AT (bus, slot, "0x0") "</interface>"
+#define USB(bus, slot)                                                                         \
+  "<controller type='usb' index='0'><alias name='usb'/>" AT (bus, slot, "0x0") "</controller>"
+#define HOSTDEV(host_bus, address)                                                             \
+  "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='"  \
+  host_bus "' slot='0x00' function='0x0'/></source><alias name='hostdev0'/>" address           \
+  "</hostdev>"
+#define UNASSIGNED "<address type='unassigned'/>"
+#define RECORD(slot)                                                                           \
+  "<p:card xmlns:p='urn:virt-mfplug:card:1:abc' slot='" slot "'>"                              \
+  "<p:function host='0000:01:00.0' guest='0' alias='ua-x' taken='yes'/></p:card>"
+
+static char *
+domain_xml (const char *machine, const char *metadata, const char *devices)
+{
+  return g_strdup_printf ("<domain type='kvm' id='1'><name>it's</name>"
+                          "<metadata>%s</metadata>"
+                          "<os><type arch='x86_64' machine='%s'>hvm</type></os>"
+                          "<devices>%s</devices></domain>",
+                          metadata ? metadata : "", machine, devices);
+}
+
+static MfpGuest *
+guest_of (const char *machine, const char *metadata, const char *devices)
+{
+  g_autofree char *xml = domain_xml (machine, metadata, devices);
+
+  return test_guest (xml);
+}
+
+/* ---- choosing and checking a slot ---- */
+
+typedef struct
+{
+  const char *name;
+  const char *machine;
+  const char *live;   /* devices; NULL: it is not to be changed */
+  const char *config; /* the same */
+  const char *expected;
+  const char *message; /* a part of the error, where @expected is NULL */
+  const char *metadata;
+  const char *taken; /* slots, separated by spaces */
+} Choice;
+
+#define Q35 "pc-q35-7.2"
+#define PC "pc-i440fx-7.2"
+#define SPAPR "pseries-7.2"
+#define VIRT "virt-7.2"
+
+static const Choice choices[] = {
+  /* which of the free ones */
+  { .name = "takes-the-highest-port", .machine = Q35,
+    .live = Q35_ROOT PORT ("2") PORT ("9") PORT ("5"), .expected = "0000:09:00" },
+  { .name = "takes-ports-before-conventional-slots", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") BUS ("7", "pcie-to-pci-bridge"), .expected = "0000:01:00" },
+  { .name = "takes-a-port-before-a-pci-bridge", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") BUS ("7", "pci-bridge"), .expected = "0000:01:00" },
+  { .name = "takes-a-downstream-port-before-a-pci-bridge", .machine = Q35,
+    .live = Q35_ROOT BUS ("3", "pcie-switch-downstream-port") BUS ("7", "pci-bridge"),
+    .expected = "0000:03:00" },
+  { .name = "takes-the-highest-of-root-ports-and-downstream-ports", .machine = Q35,
+    .live = Q35_ROOT PORT ("2") BUS ("5", "pcie-switch-downstream-port") PORT ("4"),
+    .expected = "0000:05:00" },
+  { .name = "takes-a-pci-bridge-before-an-expander-bus-below-it", .machine = PC,
+    .config = BUS ("2", "pci-expander-bus") BUS ("3", "pci-bridge"), .expected = "0000:03:1f" },
+  { .name = "takes-an-expander-bus-above-a-pci-bridge-by-its-number-alone", .machine = PC,
+    .config = BUS ("3", "pci-expander-bus") BUS ("2", "pci-bridge"), .expected = "0000:03:1f" },
+  { .name = "takes-a-pci-bridge-above-an-expander-bus-by-its-number-alone", .machine = PC,
+    .config = BUS ("4", "pci-bridge") BUS ("3", "pci-expander-bus"), .expected = "0000:04:1f" },
+  { .name = "takes-conventional-slots-when-no-port-is-free", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") NIC ("0x01", "0x00") BUS ("7", "pcie-to-pci-bridge"),
+    .expected = "0000:07:1f" },
+  { .name = "takes-the-highest-slot-of-pc", .machine = PC, .live = PC_ROOT,
+    .expected = "0000:00:1f" },
+  { .name = "takes-the-next-slot-of-pc-when-the-highest-is-occupied", .machine = PC,
+    .live = PC_ROOT NIC ("0x00", "0x1f"), .expected = "0000:00:1e" },
+  { .name = "takes-the-highest-bus-of-pc", .machine = PC,
+    .live = PC_ROOT BUS ("1", "pci-bridge"), .expected = "0000:01:1f" },
+  { .name = "leaves-out-lost-slots", .machine = Q35, .live = Q35_ROOT PORT ("1") PORT ("2"),
+    .taken = "0000:02:00", .expected = "0000:01:00" },
+  { .name = "leaves-out-a-lost-slot-by-its-device-number", .machine = PC, .live = PC_ROOT,
+    .taken = "0000:00:1f 0000:00:1e", .expected = "0000:00:1d" },
+  { .name = "says-that-lost-slots-are-in-use", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .taken = "0000:01:00", .message = "\n  bus 1: in use" },
+
+  /* occupants */
+  { .name = "skips-a-port-with-a-disk", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") DISK ("0x02", "0x00"), .expected = "0000:01:00" },
+  { .name = "skips-a-port-with-an-interface", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") NIC ("0x02", "0x00"), .expected = "0000:01:00" },
+  { .name = "skips-a-port-with-a-usb-controller", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") USB ("0x02", "0x00"), .expected = "0000:01:00" },
+  { .name = "skips-a-port-with-a-switch", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2")
+        "<controller type='pci' index='3' model='pcie-switch-upstream-port'>"
+        AT ("0x02", "0x00", "0x0") "</controller>",
+    .expected = "0000:01:00" },
+  { .name = "skips-a-port-with-a-hostdev", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") HOSTDEV ("0x81", AT ("0x02", "0x00", "0x0")),
+    .expected = "0000:01:00" },
+  { .name = "skips-a-port-whose-function-7-is-occupied", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2")
+        "<rng model='virtio'>" AT ("0x02", "0x00", "0x7") "</rng>",
+    .expected = "0000:01:00" },
+  { .name = "skips-a-port-with-an-unknown-device", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") "<future>" AT ("0x02", "0x00", "0x0") "</future>",
+    .expected = "0000:01:00" },
+  { .name = "goes-by-a-hostdev-s-guest-address-and-not-its-host-address", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") HOSTDEV ("0x02", AT ("0x01", "0x00", "0x0")),
+    .expected = "0000:02:00" },
+  { .name = "is-not-kept-off-by-a-held-hostdev", .machine = Q35,
+    .live = Q35_ROOT PORT ("2") HOSTDEV ("0x02", UNASSIGNED), .expected = "0000:02:00" },
+  { .name = "goes-by-a-hostdev-interface-s-own-address", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3")
+        "<interface type='hostdev' managed='yes'><source><address type='pci' domain='0x0000' "
+        "bus='0x03' slot='0x00' function='0x0'/></source>" AT ("0x02", "0x00", "0x0")
+        "</interface>" NIC ("0x01", "0x00"),
+    .expected = "0000:03:00" },
+  { .name = "is-not-kept-off-by-a-nvme-disk-s-source", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2")
+        "<disk type='nvme'><source type='pci' namespace='1'><address domain='0x0000' bus='0x02' "
+        "slot='0x00' function='0x0'/></source>" AT ("0x01", "0x00", "0x0") "</disk>",
+    .expected = "0000:02:00" },
+  { .name = "is-not-kept-off-by-an-address-of-another-type", .machine = Q35,
+    .live = Q35_ROOT PORT ("2")
+        "<disk><address type='drive' controller='0' bus='2' target='0' unit='0' slot='0'/></disk>",
+    .expected = "0000:02:00" },
+  { .name = "reads-decimal-addresses", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("10") NIC ("10", "0"), .expected = "0000:01:00" },
+  { .name = "skips-a-slot-that-a-record-holds", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2"), .metadata = RECORD ("0000:02:00"),
+    .expected = "0000:01:00" },
+  { .name = "says-that-a-record-holds-the-slot", .machine = Q35, .live = Q35_ROOT PORT ("2"),
+    .metadata = RECORD ("0000:02:00"),
+    .message = "\n  bus 2: another attach holds it, or was interrupted there" },
+
+  /* what takes hotplug */
+  { .name = "skips-port-with-hotplug-off", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "off"), .expected = "0000:01:00" },
+  { .name = "takes-port-with-hotplug-on", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "on"), .expected = "0000:02:00" },
+  { .name = "says-that-a-port-has-hotplug-off", .machine = Q35,
+    .live = Q35_ROOT PORT_HOTPLUG ("2", "off"),
+    .message = "\n  bus 2: pcie-root-port has hotplug='off'" },
+  { .name = "takes-port-with-hotplug-off-for-config-alone", .machine = Q35,
+    .config = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "off"), .expected = "0000:02:00" },
+  { .name = "skips-a-pci-root-with-hotplug-off", .machine = PC,
+    .live = "<controller type='pci' index='0' model='pci-root'><target hotplug='off'/>"
+            "</controller>",
+    .message = "\n  bus 0: pci-root has hotplug='off'" },
+  { .name = "never-takes-pcie-root", .machine = Q35, .live = Q35_ROOT,
+    .message = "no free slot that takes a hot-plugged card" },
+  { .name = "never-takes-pcie-root-for-config", .machine = Q35, .config = Q35_ROOT,
+    .message = "no free slot that takes the card: it has no PCI bus with slots" },
+  { .name = "takes-a-switch-s-downstream-port", .machine = Q35,
+    .live = Q35_ROOT BUS ("4", "pcie-switch-upstream-port")
+        BUS ("5", "pcie-switch-downstream-port"),
+    .expected = "0000:05:00" },
+  { .name = "never-takes-a-switch-s-upstream-port", .machine = Q35,
+    .live = Q35_ROOT BUS ("4", "pcie-switch-upstream-port"),
+    .message = "it has no PCI bus with slots" },
+  { .name = "takes-a-pcie-to-pci-bridge", .machine = Q35,
+    .live = Q35_ROOT BUS ("3", "pcie-to-pci-bridge"), .expected = "0000:03:1f" },
+  { .name = "takes-a-pci-bridge", .machine = Q35,
+    .live = Q35_ROOT BUS ("1", "dmi-to-pci-bridge") BUS ("2", "pci-bridge"),
+    .expected = "0000:02:1f" },
+  { .name = "never-takes-a-dmi-to-pci-bridge", .machine = Q35,
+    .live = Q35_ROOT BUS ("1", "dmi-to-pci-bridge"), .message = "it has no PCI bus with slots" },
+  { .name = "never-hotplugs-into-a-pci-expander-bus", .machine = PC,
+    .live = BUS ("2", "pci-expander-bus"),
+    .message = "\n  bus 2: pci-expander-bus takes no hotplug" },
+  { .name = "takes-a-pci-expander-bus-for-config", .machine = PC,
+    .config = BUS ("2", "pci-expander-bus"), .expected = "0000:02:1f" },
+  { .name = "never-takes-a-pcie-expander-bus", .machine = Q35,
+    .live = Q35_ROOT BUS ("2", "pcie-expander-bus"), .message = "it has no PCI bus with slots" },
+  { .name = "never-takes-a-model-it-does-not-know", .machine = Q35,
+    .live = Q35_ROOT BUS ("2", "pcie-wormhole"), .message = "it has no PCI bus with slots" },
+  { .name = "never-takes-a-controller-without-model", .machine = Q35,
+    .live = Q35_ROOT "<controller type='pci' index='2'/>",
+    .message = "it has no PCI bus with slots" },
+  { .name = "ignores-controllers-that-are-not-pci", .machine = Q35,
+    .live = Q35_ROOT "<controller type='scsi' index='2' model='pcie-root-port'/>",
+    .message = "it has no PCI bus with slots" },
+
+  /* machines */
+  { .name = "leaves-the-chipset-s-slot-of-pc", .machine = PC,
+    .live = PC_ROOT,
+    .taken = "00:02 00:03 00:04 00:05 00:06 00:07 00:08 00:09 00:0a 00:0b 00:0c 00:0d 00:0e "
+             "00:0f 00:10 00:11 00:12 00:13 00:14 00:15 00:16 00:17 00:18 00:19 00:1a 00:1b "
+             "00:1c 00:1d 00:1e 00:1f",
+    .message = "domain 'it's' has no free slot" },
+  { .name = "takes-slot-1-of-pseries", .machine = SPAPR, .live = PHB ("0", "0"),
+    .taken = "00:02 00:03 00:04 00:05 00:06 00:07 00:08 00:09 00:0a 00:0b 00:0c 00:0d 00:0e "
+             "00:0f 00:10 00:11 00:12 00:13 00:14 00:15 00:16 00:17 00:18 00:19 00:1a 00:1b "
+             "00:1c 00:1d 00:1e 00:1f",
+    .expected = "0000:00:01" },
+  { .name = "takes-slot-1-of-a-pci-bridge", .machine = PC, .live = BUS ("1", "pci-bridge"),
+    .taken = "01:02 01:03 01:04 01:05 01:06 01:07 01:08 01:09 01:0a 01:0b 01:0c 01:0d 01:0e "
+             "01:0f 01:10 01:11 01:12 01:13 01:14 01:15 01:16 01:17 01:18 01:19 01:1a 01:1b "
+             "01:1c 01:1d 01:1e 01:1f",
+    .expected = "0000:01:01" },
+  { .name = "takes-a-pseries-host-bridge-above-the-first", .machine = SPAPR,
+    .live = PHB ("0", "0") PHB ("1", "1"), .expected = "0000:01:1f" },
+  { .name = "takes-the-first-pseries-host-bridge-when-there-is-no-other", .machine = SPAPR,
+    .live = PHB ("0", "0"), .expected = "0000:00:1f" },
+  { .name = "takes-a-port-of-aarch64-virt", .machine = VIRT, .live = Q35_ROOT PORT ("1"),
+    .expected = "0000:01:00" },
+
+  /* a guest's own IOMMU */
+  { .name = "takes-no-port-with-a-guest-iommu", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") "<iommu model='intel'/>",
+    .message = "\n  bus 1: pcie-root-port, and the guest has an IOMMU" },
+  { .name = "takes-a-pcie-to-pci-bridge-with-a-guest-iommu", .machine = Q35,
+    .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1") BUS ("2", "pcie-to-pci-bridge"),
+    .expected = "0000:02:1f" },
+
+  /* live and config at once */
+  { .name = "wants-the-slot-free-in-both", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") NIC ("0x03", "0x00"),
+    .config = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") DISK ("0x02", "0x00"),
+    .expected = "0000:01:00" },
+  { .name = "says-that-the-config-occupies-a-slot", .machine = Q35,
+    .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT PORT ("1") DISK ("0x01", "0x00"),
+    .message = "\n  bus 1: in the persistent configuration: disk virtio-disk0 is there" },
+  { .name = "wants-the-bus-in-both", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2"), .config = Q35_ROOT PORT ("1"),
+    .expected = "0000:01:00" },
+  { .name = "wants-the-same-model-in-both", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2"),
+    .config = Q35_ROOT PORT ("1") BUS ("2", "pcie-switch-downstream-port"),
+    .expected = "0000:01:00" },
+  { .name = "says-that-the-config-lacks-the-bus", .machine = Q35,
+    .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT,
+    .message = "\n  bus 1: the persistent configuration has no such controller" },
+  { .name = "needs-no-hotplug-in-the-config", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .config = Q35_ROOT PORT_HOTPLUG ("1", "off"), .expected = "0000:01:00" },
+  { .name = "config-alone-goes-by-the-config", .machine = Q35,
+    .config = Q35_ROOT PORT ("4") PORT ("5") NIC ("0x05", "0x00"), .expected = "0000:04:00" },
+
+  /* what is said when nothing is free */
+  { .name = "says-who-occupies-what", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") PORT ("4") NIC ("0x01", "0x00")
+        DISK ("0x02", "0x00") HOSTDEV ("0x81", AT ("0x03", "0x00", "0x0")) USB ("0x04", "0x00"),
+    .message = "takes a hot-plugged card:\n"
+               "  bus 1: interface net0 is there\n"
+               "  bus 2: disk virtio-disk0 is there\n"
+               "  bus 3: hostdev 0000:81:00.0 is there\n"
+               "  bus 4: controller usb is there\n" },
+  { .name = "quotes-the-domain-for-the-shell", .machine = Q35, .live = Q35_ROOT,
+    .message = "Add a port, to be there at its next start: virt-xml 'it'\\''s' --add-device "
+               "--controller type=pci,model=pcie-root-port" },
+  { .name = "says-who-occupies-a-full-pc", .machine = PC,
+    .live = BUS ("1", "pci-bridge") NIC ("0x01", "0x01"),
+    .taken = "01:02 01:03 01:04 01:05 01:06 01:07 01:08 01:09 01:0a 01:0b 01:0c 01:0d 01:0e "
+             "01:0f 01:10 01:11 01:12 01:13 01:14 01:15 01:16 01:17 01:18 01:19 01:1a 01:1b "
+             "01:1c 01:1d 01:1e 01:1f",
+    .message = "\n  bus 1: interface net0 is there" },
+};
+
+static GArray *
+slots_of (const char *text)
+{
+  GArray *slots = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  g_auto (GStrv) words = g_strsplit (text, " ", -1);
+
+  for (guint i = 0; words[i]; i++)
+    {
+      MfpPciAddress slot = test_address (words[i]);
+
+      g_array_append_val (slots, slot);
+    }
+  return slots;
+}
+
+static void
+test_choose (gconstpointer data)
+{
+  const Choice *row = data;
+  g_autoptr (MfpGuest) live = row->live ? guest_of (row->machine, row->metadata, row->live) : NULL;
+  g_autoptr (MfpGuest) config
+      = row->config ? guest_of (row->machine, row->metadata, row->config) : NULL;
+  g_autoptr (GArray) taken = row->taken ? slots_of (row->taken) : NULL;
+  g_autoptr (GError) error = NULL;
+  MfpPciAddress slot = { 0 };
+  gboolean found = mfp_guest_choose_slot (live, config, taken, &slot, &error);
+  g_autofree char *text = found ? mfp_pci_address_format_slot (&slot) : NULL;
+
+  g_assert_cmpstr (text, ==, row->expected);
+  if (!row->expected)
+    {
+      assert_error (error, MFP_ERROR_REFUSED, row->message);
+      return;
+    }
+  g_assert_no_error (error);
+  g_assert_cmpuint (slot.function, ==, 0);
+  g_assert_true (mfp_guest_check_slot (live, config, &slot, &error)); /* the two agree */
+  g_assert_no_error (error);
+}
+
+static const Choice checks[] = {
+  { .name = "accepts-a-free-port", .machine = Q35, .live = Q35_ROOT PORT ("1") PORT ("2"),
+    .expected = "0000:01:00" },
+  { .name = "accepts-a-free-slot-of-pc", .machine = PC, .live = PC_ROOT,
+    .expected = "0000:00:02" },
+  { .name = "refuses-an-occupied-port", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") NIC ("0x01", "0x00"), .taken = "0000:01:00",
+    .message = "guest slot 0000:01:00 of domain 'it's' cannot be used: interface net0 is there" },
+  { .name = "names-an-occupant-without-alias", .machine = Q35,
+    .config = Q35_ROOT PORT ("1") "<sound>" AT ("0x01", "0x00", "0x0") "</sound>",
+    .taken = "0000:01:00", .message = "cannot be used: sound is there" },
+  { .name = "refuses-an-unknown-bus", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .taken = "0000:02:00", .message = "the domain has no such bus" },
+  { .name = "refuses-a-pci-domain-above-0", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .taken = "0001:01:00", .message = "guest slot 0001:01:00 of domain 'it's' cannot be used: "
+                                      "the domain has no such bus" },
+  { .name = "refuses-slot-1-of-a-port", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .taken = "0000:01:01", .message = "pcie-root-port takes no such device" },
+  { .name = "refuses-slot-0-of-pc", .machine = PC, .live = PC_ROOT, .taken = "0000:00:00",
+    .message = "pci-root takes no such device" },
+  { .name = "refuses-slot-0-of-a-pci-bridge", .machine = PC, .live = BUS ("1", "pci-bridge"),
+    .taken = "0000:01:00", .message = "pci-bridge takes no such device" },
+  { .name = "refuses-the-chipset-s-slot", .machine = PC, .live = PC_ROOT, .taken = "0000:00:01",
+    .message = "the chipset is there" },
+  { .name = "refuses-pcie-root", .machine = Q35, .live = Q35_ROOT, .taken = "0000:00:1c",
+    .message = "pcie-root takes no such device" },
+  { .name = "refuses-a-port-with-hotplug-off", .machine = Q35,
+    .live = Q35_ROOT PORT_HOTPLUG ("1", "off"), .taken = "0000:01:00",
+    .message = "pcie-root-port has hotplug='off'" },
+  { .name = "refuses-a-slot-that-a-record-holds", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .metadata = RECORD ("0000:01:00"), .taken = "0000:01:00",
+    .message = "another attach holds it, or was interrupted there" },
+  { .name = "refuses-a-port-with-a-guest-iommu", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") "<iommu model='intel'/>", .taken = "0000:01:00",
+    .message = "the guest has an IOMMU" },
+  { .name = "refuses-what-the-config-occupies", .machine = Q35, .live = Q35_ROOT PORT ("1"),
+    .config = Q35_ROOT PORT ("1") NIC ("0x01", "0x00"), .taken = "0000:01:00",
+    .message = "in the persistent configuration: interface net0 is there" },
+};
+
+static void
+test_check (gconstpointer data)
+{
+  const Choice *row = data;
+  g_autoptr (MfpGuest) live = row->live ? guest_of (row->machine, row->metadata, row->live) : NULL;
+  g_autoptr (MfpGuest) config
+      = row->config ? guest_of (row->machine, row->metadata, row->config) : NULL;
+  MfpPciAddress slot = test_address (row->expected ? row->expected : row->taken);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (mfp_guest_check_slot (live, config, &slot, &error), ==,
+                   row->expected != NULL);
+  if (row->expected)
+    g_assert_no_error (error);
+  else
+    assert_error (error, MFP_ERROR_REFUSED, row->message);
+}
+
+/* ---- on whole domains ---- */
+
+static void
+test_files (void)
+{
+  static const struct
+  {
+    const char *file;
+    const char *slot, *bus;
+  } rows[] = {
+    { "q35-free.xml", "0000:07:00", "pci.7" },
+    { "q35-card.xml", "0000:05:00", "pci.5" }, /* 07: a hostdev, 06: the card */
+    { "pc.xml", "0000:00:1d", "pci.0" },
+    { "pseries.xml", "0000:02:1f", "ua-gpu-bridge.0" },
+    { "aarch64-virt.xml", "0000:05:00", "pci.5" },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (MfpGuest) guest = test_load_guest (rows[i].file);
+      g_autoptr (GError) error = NULL;
+      MfpPciAddress slot;
+      g_autofree char *text = NULL, *bus = NULL;
+
+      g_test_message ("%s", rows[i].file);
+      g_assert_true (mfp_guest_choose_slot (guest, NULL, NULL, &slot, &error));
+      g_assert_no_error (error);
+      text = mfp_pci_address_format_slot (&slot);
+      bus = mfp_guest_bus_qemu_name (guest, mfp_guest_bus (guest, slot.bus));
+      g_assert_cmpstr (text, ==, rows[i].slot);
+      g_assert_cmpstr (bus, ==, rows[i].bus);
+    }
+}
+
+static void
+test_file_full (void)
+{
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-full.xml");
+  g_autoptr (GError) error = NULL;
+  MfpPciAddress slot;
+
+  g_assert_false (mfp_guest_choose_slot (guest, NULL, NULL, &slot, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  g_assert_cmpstr (error->message, ==,
+                   "domain 'q35 full' has no free slot that takes a hot-plugged card:\n"
+                   "  bus 1: interface net0 is there\n"
+                   "  bus 2: disk virtio-disk0 is there\n"
+                   "  bus 3: controller usb is there\n"
+                   "  bus 4: memballoon balloon0 is there\n"
+                   "  bus 5: pcie-root-port has hotplug='off'\n"
+                   "Add a port, to be there at its next start: virt-xml 'q35 full' --add-device "
+                   "--controller type=pci,model=pcie-root-port");
+}
+
+static void
+test_parse_domain (void)
+{
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+
+  g_assert_cmpstr (guest->name, ==, "q35-card");
+  g_assert_cmpstr (guest->id, ==, "9");
+  g_assert_cmpstr (guest->type, ==, "kvm");
+  g_assert_cmpstr (guest->arch, ==, "x86_64");
+  g_assert_cmpstr (guest->machine, ==, "pc-q35-7.2");
+  g_assert_false (guest->has_iommu);
+  g_assert_cmpuint (guest->buses->len, ==, 8);
+  g_assert_cmpint (mfp_guest_bus (guest, 7)->model, ==, MFP_BUS_PCIE_ROOT_PORT);
+  g_assert_cmpstr (mfp_guest_bus (guest, 7)->alias, ==, "pci.7");
+  g_assert_null (mfp_guest_bus (guest, 8));
+}
+
+static void
+test_parse_hostdev (void)
+{
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+  MfpPciAddress zero = test_address ("0000:81:00.0"), two = test_address ("0000:81:00.2");
+  MfpPciAddress other = test_address ("0000:02:00.0"), absent = test_address ("0000:06:00.0");
+  const MfpGuestDevice *shown = mfp_guest_find_host (guest, &zero);
+  const MfpGuestDevice *held = mfp_guest_find_host (guest, &two);
+  g_autofree char *address = mfp_pci_address_format (&shown->address);
+  g_autofree char *what = mfp_guest_device_describe (shown);
+
+  g_assert_true (shown->has_address && shown->is_hostdev);
+  g_assert_cmpstr (address, ==, "0000:06:00.0");
+  g_assert_cmpstr (shown->alias, ==, "ua-mfplug-0000-81-00-0");
+  g_assert_false (shown->managed);
+  g_assert_cmpstr (what, ==, "hostdev 0000:81:00.0");
+  g_assert_true (held->is_hostdev);
+  g_assert_false (held->has_address);
+  g_assert_true (mfp_guest_find_host (guest, &other)->managed);
+  g_assert_null (mfp_guest_find_host (guest, &absent)); /* a guest address */
+  assert_contains (shown->xml, "<hostdev mode=\"subsystem\"");
+  assert_contains (shown->xml, "<driver name=\"vfio\"/>");
+  assert_lacks (shown->xml, "0x02");
+}
+
+static void
+test_parse_iommu (void)
+{
+  g_autoptr (MfpGuest) guest = guest_of (Q35, NULL, Q35_ROOT "<iommu model='intel'/>");
+
+  g_assert_true (guest->has_iommu);
+}
+
+static void
+test_parse_hostdev_kinds (void)
+{
+  g_autoptr (MfpGuest) guest = guest_of (
+      Q35, NULL,
+      "<hostdev mode='subsystem' type='usb'><source><address bus='1' device='2' slot='0'/>"
+      "</source></hostdev>"
+      "<hostdev mode='subsystem' type='mdev'><source><address uuid='x'/></source>"
+      AT ("0x01", "0x00", "0x0") "</hostdev>"
+      "<hostdev mode='subsystem' type='pci'><source/></hostdev>");
+  const MfpGuestDevice *device;
+
+  g_assert_cmpuint (guest->devices->len, ==, 1);
+  device = g_ptr_array_index (guest->devices, 0);
+  g_assert_false (device->is_hostdev);
+  g_assert_true (device->has_address);
+}
+
+static void
+test_parse_elsewhere (void)
+{
+  g_autoptr (MfpGuest) guest = test_guest (
+      "<domain type='kvm'><name>a&amp;b</name><title>t</title>"
+      "<metadata><x:devices xmlns:x='urn:x'><controller type='pci' index='3' "
+      "model='pcie-root-port'/></x:devices><name>wrong</name></metadata>"
+      "<os><type>hvm</type></os><devices/></domain>");
+
+  g_assert_cmpstr (guest->name, ==, "a&b");
+  g_assert_null (guest->id);
+  g_assert_null (guest->arch);
+  g_assert_null (guest->machine);
+  g_assert_cmpuint (guest->buses->len, ==, 0);
+  g_assert_cmpuint (guest->devices->len, ==, 0);
+}
+
+typedef struct
+{
+  const char *name;
+  const char *xml;
+  const char *message;
+} Bad;
+
+static const Bad bad[] = {
+  { "nothing", "", "domain XML" },
+  { "another-document", "<network><name>x</name></network>", "domain XML" },
+  { "a-domain-without-type", "<domain><name>x</name></domain>", "domain XML" },
+  { "a-domain-that-ends-early", "<domain type='kvm'>\n<name>x</name>\n<devices>",
+    "domain XML:3: not well-formed XML" },
+  { "a-device-that-ends-early", "<domain type='kvm'><devices><disk>", "domain XML:1:" },
+  { "broken-markup-after-the-devices", "<domain type='kvm'><devices/>\n</x></domain>",
+    "domain XML:2: not well-formed XML" },
+};
+
+static void
+test_parse_bad (gconstpointer data)
+{
+  const Bad *row = data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (mfp_guest_parse (row->xml, &error));
+  assert_error (error, MFP_ERROR_REFUSED, row->message);
+}
+
+static void
+test_next_in_slot (void)
+{
+  g_autoptr (MfpGuest) guest = guest_of (
+      Q35, NULL,
+      HOSTDEV ("0x01", AT ("0x05", "0x00", "0x0")) HOSTDEV ("0x02", AT ("0x06", "0x00", "0x0"))
+          HOSTDEV ("0x03", UNASSIGNED) HOSTDEV ("0x04", AT ("0x05", "0x00", "0x3")));
+  MfpPciAddress slot = test_address ("0000:05:00.7"), empty = test_address ("0000:00:00.0");
+  const MfpGuestDevice *first = mfp_guest_next_in_slot (guest, &slot, NULL);
+  const MfpGuestDevice *second = mfp_guest_next_in_slot (guest, &slot, first);
+
+  g_assert_cmpuint (first->host.bus, ==, 1);
+  g_assert_cmpuint (second->host.bus, ==, 4);
+  g_assert_null (mfp_guest_next_in_slot (guest, &slot, second));
+  g_assert_null (mfp_guest_next_in_slot (guest, &empty, NULL)); /* the held one has none */
+}
+
+static void
+test_plan_port (void)
+{
+  static const struct
+  {
+    const char *machine, *devices;
+    guint index; /* 0: it takes none */
+  } rows[] = {
+    { Q35, Q35_ROOT, 1 },
+    { Q35, Q35_ROOT PORT ("1") PORT ("9") PORT ("3"), 10 },
+    { Q35, Q35_ROOT BUS ("4", "pcie-to-pci-bridge"), 5 },
+    { VIRT, Q35_ROOT PORT ("1"), 2 },
+    { Q35, Q35_ROOT PORT ("254"), 255 },
+    { Q35, Q35_ROOT PORT ("255"), 0 },
+    { Q35, Q35_ROOT "<iommu model='intel'/>", 0 }, /* a port would not do */
+    { PC, PC_ROOT, 0 },
+    { SPAPR, PHB ("0", "0"), 0 },
+    { Q35, "", 0 },
+    { Q35, "<controller type='usb' index='0'/>", 0 },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (MfpGuest) guest = guest_of (rows[i].machine, NULL, rows[i].devices);
+      guint index = 77;
+
+      g_test_message ("%s", rows[i].devices);
+      g_assert_cmpint (mfp_guest_plan_port (guest, &index), ==, rows[i].index != 0);
+      if (rows[i].index)
+        g_assert_cmpuint (index, ==, rows[i].index);
+    }
+}
+
+static void
+test_find_host (void)
+{
+  g_autoptr (MfpGuest) guest
+      = guest_of (Q35, NULL, HOSTDEV ("0x01", UNASSIGNED) HOSTDEV ("0x02", UNASSIGNED));
+  MfpPciAddress first = test_address ("0000:01:00.0"), last = test_address ("0000:02:00.0");
+  MfpPciAddress absent = test_address ("0000:03:00.0");
+
+  g_assert_true (mfp_guest_find_host (guest, &first) == g_ptr_array_index (guest->devices, 0));
+  g_assert_true (mfp_guest_find_host (guest, &last) == g_ptr_array_index (guest->devices, 1));
+  g_assert_null (mfp_guest_find_host (guest, &absent));
+}
+
+static void
+test_find_record (void)
+{
+  g_autoptr (MfpGuest) guest = guest_of (
+      Q35,
+      RECORD ("0000:05:00") "<card xmlns='urn:virt-mfplug:card:1:def' slot='0000:06:00'>"
+                            "<function host='0000:02:00.0' alias='ua-y'/></card>",
+      "");
+  MfpPciAddress first = test_address ("0000:01:00.0"), last = test_address ("0000:02:00.0");
+  MfpPciAddress absent = test_address ("0000:03:00.0");
+
+  g_assert_cmpstr (mfp_guest_find_record (guest, &first)->id, ==, "abc");
+  g_assert_cmpstr (mfp_guest_find_record (guest, &last)->id, ==, "def");
+  g_assert_null (mfp_guest_find_record (guest, &absent));
+}
+
+static void
+test_free (void)
+{
+  mfp_guest_free (NULL);
+}
+
+static void
+test_qemu_name (void)
+{
+  static const struct
+  {
+    const char *machine;
+    const char *controller;
+    const char *expected;
+  } rows[] = {
+    { Q35, Q35_ROOT, "pcie.0" },
+    { Q35, "<controller type='pci' index='0' model='pcie-root'><alias name='ua-root'/>"
+           "</controller>",
+      "pcie.0" },
+    { PC, PC_ROOT, "pci.0" },
+    { PC, "<controller type='pci' index='0' model='pci-root'><alias name='ua-root'/>"
+          "</controller>",
+      "pci.0" },
+    { PC, "<controller type='pci' index='0' model='pci-root'/>", "pci.0" },
+    { Q35, PORT ("4"), "pci.4" },
+    { Q35, "<controller type='pci' index='4' model='pcie-root-port'><alias name='ua-gpu'/>"
+           "</controller>",
+      "ua-gpu" },
+    { Q35, "<controller type='pci' index='4' model='pcie-root-port'/>", NULL },
+    { PC, BUS ("3", "pci-bridge"), "pci.3" },
+    { PC, "<controller type='pci' index='3' model='pci-bridge'><target index='2'/>"
+          "<alias name='pci.3'/></controller>",
+      "pci.3" },
+    { SPAPR, "<controller type='pci' index='0' model='pci-root'><target index='0'/>"
+             "<alias name='ua-first'/></controller>",
+      "pci.0" },
+    { SPAPR, "<controller type='pci' index='1' model='pci-root'><target index='1'/>"
+             "<alias name='pci.1'/></controller>",
+      "pci.1.0" },
+    { SPAPR, "<controller type='pci' index='1' model='pci-root'><target index='7'/>"
+             "<alias name='ua-phb'/></controller>",
+      "ua-phb.0" },
+    { SPAPR, PHB ("1", "1"), NULL },
+    { SPAPR, "<controller type='pci' index='1' model='pci-bridge'><alias name='pci.1'/>"
+             "</controller>",
+      "pci.1" },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (MfpGuest) guest = guest_of (rows[i].machine, NULL, rows[i].controller);
+      g_autofree char *name
+          = mfp_guest_bus_qemu_name (guest, g_ptr_array_index (guest->buses, 0));
+
+      g_test_message ("%s", rows[i].controller);
+      g_assert_cmpstr (name, ==, rows[i].expected);
+    }
+}
+
+/* A domain of some megabytes, as after years of snapshots. */
+static void
+test_parse_large (void)
+{
+  g_autoptr (GString) devices = g_string_new (Q35_ROOT PORT ("1"));
+  g_autoptr (MfpGuest) guest = NULL;
+
+  for (int i = 0; i < 20000; i++)
+    g_string_append_printf (devices,
+                            "<disk type='file'><source file='/var/lib/libvirt/images/%d.qcow2'/>"
+                            "<backingStore/><target dev='sd%d' bus='scsi'/><address type='drive' "
+                            "controller='0' bus='0' target='0' unit='%d'/></disk>",
+                            i, i, i);
+  g_string_append (devices, NIC ("0x01", "0x00"));
+  guest = guest_of (Q35, NULL, devices->str);
+  g_assert_cmpuint (guest->devices->len, ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  FOR_EACH (i, choices)
+    test_add_row ("/guest-pci/choose/", choices[i].name, &choices[i], test_choose);
+  FOR_EACH (i, checks)
+    test_add_row ("/guest-pci/check/", checks[i].name, &checks[i], test_check);
+  g_test_add_func ("/guest-pci/files/choice-and-bus-name", test_files);
+  g_test_add_func ("/guest-pci/files/full-guest-has-the-whole-message", test_file_full);
+  g_test_add_func ("/guest-pci/parse/reads-the-domain", test_parse_domain);
+  g_test_add_func ("/guest-pci/parse/reads-hostdevs-shown-and-held", test_parse_hostdev);
+  g_test_add_func ("/guest-pci/parse/reads-the-iommu", test_parse_iommu);
+  g_test_add_func ("/guest-pci/parse/tells-kinds-of-hostdev-apart", test_parse_hostdev_kinds);
+  g_test_add_func ("/guest-pci/parse/reads-devices-where-they-belong-alone",
+                   test_parse_elsewhere);
+  g_test_add_func ("/guest-pci/parse/reads-megabytes", test_parse_large);
+  FOR_EACH (i, bad)
+    test_add_row ("/guest-pci/parse/refuses-", bad[i].name, &bad[i], test_parse_bad);
+  g_test_add_func ("/guest-pci/plan-port/is-the-next-index-of-a-pcie-guest", test_plan_port);
+  g_test_add_func ("/guest-pci/find-host/finds-the-first-and-the-last", test_find_host);
+  g_test_add_func ("/guest-pci/find-record/finds-the-first-and-the-last", test_find_record);
+  g_test_add_func ("/guest-pci/free/takes-null", test_free);
+  g_test_add_func ("/guest-pci/next-in-slot/goes-through-the-slot", test_next_in_slot);
+  g_test_add_func ("/guest-pci/qemu-name/of-roots-ports-bridges-and-host-bridges",
+                   test_qemu_name);
+  return g_test_run ();
+}
