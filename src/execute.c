@@ -272,9 +272,15 @@ do_staying (Run *run, const MfpStep *step, GError **error)
   return write_record (run, record, error);
 }
 
+static gboolean
+do_record (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  return write_record (run, run->plan->record, error);
+}
+
 /* Fails when a record other than ours names one of our host functions. */
 static gboolean
-check_records (Run *run, GError **error)
+do_claim (Run *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   const MfpRecord *ours = run->plan->record;
   const MfpGuest *guest = look_again (run, error);
@@ -298,23 +304,6 @@ check_records (Run *run, GError **error)
         }
     }
   return TRUE;
-}
-
-static gboolean
-do_record (Run *run, const MfpStep *step, GError **error)
-{
-  g_autoptr (GError) local = NULL;
-
-  if (!write_record (run, run->plan->record, error))
-    return FALSE;
-  /* Of two runs that both wrote before they looked, at least one sees the
-   * other and stands back. */
-  if (check_records (run, &local))
-    return TRUE;
-  if (!do_forget (run, step, NULL))
-    mfp_error_append (&local, "The note on it could not be removed.");
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
 }
 
 static gboolean
@@ -868,6 +857,7 @@ run_step (Run *run, const MfpStep *step, MfpStepKind kind, gboolean back, GError
     [MFP_STEP_CONFIG_PORT] = do_config_attach,
     [MFP_STEP_CONFIG_ATTACH] = do_config_attach,
     [MFP_STEP_RECORD] = do_record,
+    [MFP_STEP_CLAIM] = do_claim,
     [MFP_STEP_TAKE] = do_take,
     [MFP_STEP_HOLD] = do_hold,
     [MFP_STEP_QUEUE] = do_queue,

@@ -13,6 +13,7 @@ static const struct
   [MFP_STEP_CONFIG_PORT] = { MFP_STEP_CONFIG_UNPORT, "add a port to the persistent XML" },
   [MFP_STEP_CONFIG_ATTACH] = { MFP_STEP_CONFIG_DETACH, "add %s to the persistent XML" },
   [MFP_STEP_RECORD] = { MFP_STEP_FORGET, "note down what is taken from the host" },
+  [MFP_STEP_CLAIM] = { MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
   [MFP_STEP_TAKE] = { MFP_STEP_GIVE_BACK, "take %s from its host driver" },
   [MFP_STEP_HOLD] = { MFP_STEP_DROP, "have libvirt prepare %s" },
   [MFP_STEP_QUEUE] = { MFP_STEP_EJECT, "queue %s in QEMU" },
@@ -138,6 +139,7 @@ add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
   plan->record = mfp_card_to_record (plan->card, FALSE);
   lock_first (plan->card);
   add_step (plan, MFP_STEP_RECORD, NULL, NULL);
+  add_step (plan, MFP_STEP_CLAIM, NULL, NULL);
   add_steps (plan, MFP_STEP_TAKE, to_take);
   add_steps (plan, MFP_STEP_HOLD, not_zero);
   add_steps (plan, MFP_STEP_QUEUE, queued);

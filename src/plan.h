@@ -12,6 +12,8 @@
  * @MFP_STEP_CONFIG_PORT: add a port to the persistent XML
  * @MFP_STEP_CONFIG_ATTACH: add a function to the persistent XML
  * @MFP_STEP_RECORD: write down what will be taken
+ * @MFP_STEP_CLAIM: stand back if another run's record names one of them: of two
+ *   that both wrote before they looked, at least one sees the other
  * @MFP_STEP_TAKE: bind a function to VFIO
  * @MFP_STEP_HOLD: attach it live, not visible to the guest: libvirt prepares
  *   its access and owns it from here on
@@ -41,6 +43,7 @@ typedef enum
   MFP_STEP_CONFIG_PORT,
   MFP_STEP_CONFIG_ATTACH,
   MFP_STEP_RECORD,
+  MFP_STEP_CLAIM,
   MFP_STEP_TAKE,
   MFP_STEP_HOLD,
   MFP_STEP_QUEUE,

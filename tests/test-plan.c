@@ -8,6 +8,7 @@ static const char *const names[MFP_STEP_KINDS + 1] = {
   [MFP_STEP_CONFIG_PORT] = "config-port",
   [MFP_STEP_CONFIG_ATTACH] = "config-attach",
   [MFP_STEP_RECORD] = "record",
+  [MFP_STEP_CLAIM] = "claim",
   [MFP_STEP_LEAVING] = "leaving",
   [MFP_STEP_STAYING] = "staying",
   [MFP_STEP_TAKE] = "take",
@@ -26,7 +27,7 @@ static const char *const names[MFP_STEP_KINDS + 1] = {
   [MFP_STEP_NOTHING] = "nothing",
 };
 
-/* A plan as text: "record take.0 hold.1 | give-back.0": step and host
+/* A plan as text: "record claim take.0 hold.1 | give-back.0": step and host
  * function, a bar where the strict steps end. */
 static char *
 describe (const MfpPlan *plan)
@@ -94,32 +95,32 @@ typedef struct
 static const Attach attaches[] = {
   /* The function whose alias locks the slot is prepared first. */
   { "whole-card", "0=0t 1=1t 2=2t 3=3t", TRUE, FALSE, 0, FALSE,
-    "record take.1 take.0 take.2 take.3 hold.1 hold.2 hold.3 queue.1 queue.2 queue.3 plug.0 "
+    "record claim take.1 take.0 take.2 take.3 hold.1 hold.2 hold.3 queue.1 queue.2 queue.3 plug.0 "
     "verify |" },
   { "bound-functions-are-not-taken", "0=0 1=1t 2=2", TRUE, FALSE, 0, FALSE,
-    "record take.1 hold.1 hold.2 queue.1 queue.2 plug.0 verify |" },
+    "record claim take.1 hold.1 hold.2 queue.1 queue.2 plug.0 verify |" },
   { "all-bound", "0=0u 1=1u", TRUE, FALSE, 0, FALSE,
-    "record hold.1 queue.1 plug.0 verify |" },
+    "record claim hold.1 queue.1 plug.0 verify |" },
   { "partial", "0=0t 2=2t", TRUE, FALSE, 0, FALSE,
-    "record take.2 take.0 hold.2 queue.2 plug.0 verify |" },
+    "record claim take.2 take.0 hold.2 queue.2 plug.0 verify |" },
   { "leftovers-are-held-and-not-queued", "0=0t 2=2t 1=-t 3=-", TRUE, FALSE, 0, FALSE,
-    "record take.2 take.0 take.1 hold.2 hold.1 hold.3 queue.2 plug.0 verify |" },
+    "record claim take.2 take.0 take.1 hold.2 hold.1 hold.3 queue.2 plug.0 verify |" },
   { "mapped", "0=-t 1=0t 2=-t 3=1t", TRUE, FALSE, 0, FALSE,
-    "record take.3 take.0 take.1 take.2 hold.3 hold.0 hold.2 queue.3 plug.1 verify |" },
-  { "single-function", "0=0t", TRUE, FALSE, 0, FALSE, "record take.0 plug.0 verify |" },
+    "record claim take.3 take.0 take.1 take.2 hold.3 hold.0 hold.2 queue.3 plug.1 verify |" },
+  { "single-function", "0=0t", TRUE, FALSE, 0, FALSE, "record claim take.0 plug.0 verify |" },
   { "single-function-and-leftover", "0=0t 1=-t", TRUE, FALSE, 0, FALSE,
-    "record take.0 take.1 hold.1 plug.0 verify |" },
+    "record claim take.0 take.1 hold.1 plug.0 verify |" },
   { "waiting-for-the-guest", "0=0t 1=1t", TRUE, FALSE, 0, TRUE,
-    "record take.1 take.0 hold.1 queue.1 plug.0 verify enumerate |" },
+    "record claim take.1 take.0 hold.1 queue.1 plug.0 verify enumerate |" },
   { "config", "0=0 1=1 2=-", FALSE, TRUE, 0, FALSE,
     "config-attach.0 config-attach.1 config-attach.2 |" },
   { "config-does-not-wait", "0=0 1=1", FALSE, TRUE, 0, TRUE,
     "config-attach.0 config-attach.1 |" },
   { "config-with-a-new-port", "0=0 1=1", FALSE, TRUE, 5, FALSE,
     "config-port config-attach.0 config-attach.1 |" },
-  { "live-adds-no-port", "0=0t", TRUE, FALSE, 5, FALSE, "record take.0 plug.0 verify |" },
+  { "live-adds-no-port", "0=0t", TRUE, FALSE, 5, FALSE, "record claim take.0 plug.0 verify |" },
   { "persistent-changes-the-config-first", "0=0t 1=1t", TRUE, TRUE, 0, FALSE,
-    "config-attach.0 config-attach.1 record take.1 take.0 hold.1 queue.1 plug.0 verify |" },
+    "config-attach.0 config-attach.1 record claim take.1 take.0 hold.1 queue.1 plug.0 verify |" },
   { "nothing-to-do", "0=0 1=1", FALSE, FALSE, 0, FALSE, "|" },
 };
 
@@ -320,6 +321,7 @@ test_inverse (void)
     [MFP_STEP_CONFIG_PORT] = MFP_STEP_CONFIG_UNPORT,
     [MFP_STEP_CONFIG_ATTACH] = MFP_STEP_CONFIG_DETACH,
     [MFP_STEP_RECORD] = MFP_STEP_FORGET,
+    [MFP_STEP_CLAIM] = MFP_STEP_NOTHING,
     [MFP_STEP_LEAVING] = MFP_STEP_STAYING,
     [MFP_STEP_STAYING] = MFP_STEP_NOTHING,
     [MFP_STEP_TAKE] = MFP_STEP_GIVE_BACK,
