@@ -133,10 +133,12 @@ any_on_vfio (const MfpCard *card)
 static gboolean
 check_holders (MfpTarget *target, const MfpCard *card, GError **error)
 {
-  g_autoptr (GPtrArray) guests
-      = any_on_vfio (card) ? mfp_libvirt_other_guests (target->libvirt) : NULL;
+  g_autoptr (GPtrArray) guests = NULL;
 
-  return !guests || mfp_card_check_free (card, guests, error);
+  if (!any_on_vfio (card))
+    return TRUE;
+  guests = mfp_libvirt_other_guests (target->libvirt, error);
+  return guests && mfp_card_check_free (card, guests, error);
 }
 
 /* Makes the card of the request, as the host has it. */

@@ -8,8 +8,8 @@
 #include "command.h"
 #include "error.h"
 #include "hostdev-xml.h"
+#include "monitor.h"
 #include "plan.h"
-#include "qmp.h"
 
 #include <string.h>
 
@@ -150,10 +150,7 @@ same_place (const MfpQemuDevice *a, const MfpQemuDevice *b)
 static gboolean
 learn_from_qemu (MfpCard *card, MfpTarget *target, GString *companions, GError **error)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
-  g_autofree char *command = mfp_qmp_query_pci ();
-  g_autofree char *answer = ops->qmp (ops, command, error);
-  g_autoptr (GPtrArray) pci = answer ? mfp_qmp_parse_pci (answer, error) : NULL;
+  g_autoptr (GPtrArray) pci = mfp_monitor_query_pci (mfp_libvirt_ops (target->libvirt), error);
   const MfpFunction *zero = mfp_card_find_guest (card, 0);
   const MfpQemuDevice *first = pci && zero ? mfp_qmp_find_device (pci, zero->alias) : NULL;
 

@@ -44,7 +44,7 @@ check_free (MfpTarget *target, const GPtrArray *devices, GError **error)
 {
   g_autoptr (GPtrArray) others
       = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), devices, error);
-  g_autoptr (GPtrArray) guests = others ? mfp_libvirt_other_guests (target->libvirt) : NULL;
+  g_autoptr (GPtrArray) guests = others ? mfp_libvirt_other_guests (target->libvirt, error) : NULL;
   g_autoptr (MfpCard) named = card_of (devices, NULL);
   g_autoptr (MfpCard) sharing = others ? card_of (others, NULL) : NULL;
 
@@ -74,8 +74,9 @@ reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOpti
           || (!options->dry_run
               && !mfp_target_execute (target, invocation, options, plan, error))))
     return NULL;
-  return mfp_target_report (target, invocation, "reclaim", plan->card,
-                            plan->card->functions->len > 0 && !options->dry_run);
+  return options->dry_run ? mfp_plan_describe (plan)
+                          : mfp_target_report (target, invocation, "reclaim", plan->card,
+                                               plan->card->functions->len > 0);
 }
 
 char *

@@ -8,8 +8,8 @@
 
 #include "command.h"
 #include "error.h"
+#include "monitor.h"
 #include "plan.h"
-#include "qmp.h"
 
 /* How the card of a record is. */
 typedef enum
@@ -35,16 +35,6 @@ finding_free (gpointer data)
   mfp_card_free (finding->card);
   g_ptr_array_unref (finding->lost);
   g_free (finding);
-}
-
-static GHashTable *
-list_devices (MfpTarget *target, GError **error)
-{
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
-  g_autofree char *command = mfp_qmp_list_devices ();
-  g_autofree char *answer = ops->qmp (ops, command, error);
-
-  return answer ? mfp_qmp_parse_devices (answer, error) : NULL;
 }
 
 static Finding *
@@ -85,7 +75,7 @@ examine_all (MfpTarget *target, GError **error)
   /* The records end with the running domain, and so do its hostdevs. */
   if (!target->live || target->live->records->len == 0)
     return g_steal_pointer (&findings);
-  devices = list_devices (target, error);
+  devices = mfp_monitor_list_devices (mfp_libvirt_ops (target->libvirt), error);
   if (!devices)
     return NULL;
   for (guint i = 0; i < target->live->records->len; i++)
@@ -119,16 +109,9 @@ describe_plans (const GPtrArray *plans)
 
   for (guint i = 0; i < plans->len; i++)
     {
-      const MfpPlan *plan = g_ptr_array_index (plans, i);
-      g_autofree char *slot = mfp_pci_address_format_slot (&plan->card->slot);
+      g_autofree char *steps = mfp_plan_describe (g_ptr_array_index (plans, i));
 
-      g_string_append_printf (text, "guest slot %s:\n", slot);
-      for (guint j = 0; j < plan->steps->len; j++)
-        {
-          g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, j));
-
-          g_string_append_printf (text, "  %s, if it is not so\n", step);
-        }
+      g_string_append (text, steps);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

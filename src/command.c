@@ -7,6 +7,7 @@
 #include "hostdev-xml.h"
 #include "text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -176,15 +177,15 @@ mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *option
   return g_steal_pointer (&target);
 }
 
-/* Standard input, whole, or so much of it that it is too much. */
+/* All that @stream gives, or so much of it that it is too much. */
 static char *
-read_stdin (gsize *length)
+read_stream (FILE *stream, gsize *length)
 {
   GString *text = g_string_new (NULL);
   char buffer[4096];
   size_t count;
 
-  while (text->len <= MFP_DOCUMENT_MAX && (count = fread (buffer, 1, sizeof buffer, stdin)) > 0)
+  while (text->len <= MFP_DOCUMENT_MAX && (count = fread (buffer, 1, sizeof buffer, stream)) > 0)
     g_string_append_len (text, buffer, (gssize) count);
   *length = text->len;
   return g_string_free (text, FALSE);
@@ -194,14 +195,17 @@ MfpCard *
 mfp_read_document (const char *file, GError **error)
 {
   gboolean is_stdin = strcmp (file, "-") == 0;
+  g_autoptr (FILE) opened = is_stdin ? NULL : fopen (file, "re");
+  FILE *stream = is_stdin ? stdin : opened;
   g_autofree char *text = NULL;
   gsize length;
 
-  if (is_stdin)
-    text = read_stdin (&length);
-  else if (!g_file_get_contents (file, &text, &length, error))
+  if (stream)
+    text = read_stream (stream, &length);
+  if (!stream || ferror (stream))
     {
-      mfp_error_recode (error, MFP_ERROR_REFUSED);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "cannot read '%s': %s", file,
+                   g_strerror (errno));
       return NULL;
     }
   return mfp_devices_parse (text, length, is_stdin ? "standard input" : file, error);

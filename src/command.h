@@ -120,7 +120,8 @@ MfpCard *mfp_read_document (const char *file, GError **error);
 /* Refuses the connection of a driver that cannot plug. */
 gboolean mfp_target_can_change (MfpTarget *target, GError **error);
 
-/* The result of a command, for stdout; the caller frees. */
+/* The result of a command, for stdout, and nothing with --quiet; the caller
+ * frees. */
 char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,
                          const char *command, const MfpCard *card, gboolean changed);
 

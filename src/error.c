@@ -5,6 +5,12 @@
 
 G_DEFINE_QUARK (mfp-error-quark, mfp_error)
 
+gboolean
+mfp_error_is (const GError *error, MfpError code)
+{
+  return g_error_matches (error, MFP_ERROR, (int) code);
+}
+
 int
 mfp_error_exit_status (const GError *error)
 {

@@ -45,6 +45,9 @@ typedef enum
 
 GQuark mfp_error_quark (void);
 
+/* Whether @error (nullable) is ours and has @code. */
+gboolean mfp_error_is (const GError *error, MfpError code);
+
 /* The program's exit status for @error; 0 for NULL. */
 int mfp_error_exit_status (const GError *error);
 

@@ -414,7 +414,8 @@ choose_on_bus (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus,
   return FALSE;
 }
 
-/* Lists the buses with slots and why the first slot of each is not free. */
+/* Lists the buses with slots, and why the first slot of each that could be is
+ * not free. */
 static char *
 describe_slots (const MfpGuest *live, const MfpGuest *config)
 {
@@ -425,10 +426,13 @@ describe_slots (const MfpGuest *live, const MfpGuest *config)
     {
       const MfpBus *bus = g_ptr_array_index (guest->buses, i);
       g_autofree char *reason = NULL;
+      guint slot;
 
       if (bus_models[bus->model].slots == 0)
         continue;
-      reason = objection (live, config, bus, bus_models[bus->model].first_slot);
+      slot = bus_models[bus->model].first_slot;
+      reason = objection (live, config, bus,
+                          slot_is_chipset (guest, bus, slot) ? slot + 1 : slot);
       g_string_append_printf (text, "\n  bus %u: %s", bus->index,
                               reason ? reason : "in use");
     }
@@ -468,8 +472,8 @@ mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "domain '%s' has no free slot that takes %s:%s\n"
                "Add a port, to be there at its next start: "
-               "virt-xml %s --add-device --controller "
-               "type=pci,model=pcie-root-port",
+               "virt-xml --add-device --controller "
+               "type=pci,model=pcie-root-port %s",
                guest->name, live ? "a hot-plugged card" : "the card",
                *slots ? slots : " it has no PCI bus with slots", quoted);
   return FALSE;

@@ -236,8 +236,12 @@ static gboolean
 parse_guest_address (const char *name, const xmlNode *node, MfpCard *card,
                      MfpFunction *function, GError **error)
 {
+  static const char *const known[] = { "type", "domain", "bus", "slot", "function",
+                                       "multifunction", NULL };
   MfpPciAddress address;
 
+  if (!check_attributes (name, node, known, error))
+    return FALSE;
   if (mfp_xml_attribute_is (node, "type", "unassigned"))
     {
       function->guest_function = MFP_LEFTOVER;

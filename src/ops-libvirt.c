@@ -532,23 +532,40 @@ mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt)
   return virDomainIsPersistent (libvirt->domain) == 1;
 }
 
-GPtrArray *
-mfp_libvirt_other_guests (MfpLibvirt *libvirt)
+/* Adds @domain to @guests, unless it ended meanwhile. */
+static gboolean
+read_guest (MfpLibvirt *libvirt, virDomainPtr domain, GPtrArray *guests, GError **error)
 {
-  GPtrArray *guests = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
+  g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
+  MfpGuest *guest;
+
+  if (!xml)
+    return virDomainIsActive (domain) != 1 || fail (libvirt, error);
+  guest = mfp_guest_parse (xml, error);
+  if (guest)
+    g_ptr_array_add (guests, guest);
+  return guest != NULL;
+}
+
+GPtrArray *
+mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error)
+{
+  g_autoptr (GPtrArray) guests
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
   g_autofree virDomainPtr *domains = NULL;
   int count = virConnectListAllDomains (libvirt->connection, &domains,
                                         VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+  gboolean complete = count >= 0 || fail (libvirt, error);
 
   for (int i = 0; i < count; i++)
     {
-      gboolean chosen = g_strcmp0 (virDomainGetName (domains[i]), libvirt->name) == 0;
-      g_autofree char *xml = chosen ? NULL : virDomainGetXMLDesc (domains[i], 0);
-      MfpGuest *guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
-
-      if (guest)
-        g_ptr_array_add (guests, guest);
+      if (g_strcmp0 (virDomainGetName (domains[i]), libvirt->name) != 0)
+        complete = complete && read_guest (libvirt, domains[i], guests, error);
       virDomainFree (domains[i]);
     }
-  return guests;
+  if (complete)
+    return g_steal_pointer (&guests);
+  g_prefix_error (error, "cannot find out which functions other domains hold: ");
+  mfp_error_recode (error, MFP_ERROR_REFUSED);
+  return NULL;
 }

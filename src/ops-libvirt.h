@@ -43,5 +43,6 @@ gboolean mfp_libvirt_domain_is_active (MfpLibvirt *libvirt);
 gboolean mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt);
 
 /* The running domains other than the chosen one: (element-type MfpGuest); the
- * caller owns it. One that ends meanwhile is left out. */
-GPtrArray *mfp_libvirt_other_guests (MfpLibvirt *libvirt);
+ * caller owns it. One that ends meanwhile is left out. NULL when libvirt does
+ * not tell (MFP_ERROR_REFUSED): then nobody knows who holds what. */
+GPtrArray *mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error);

@@ -254,3 +254,17 @@ mfp_step_describe (const MfpStep *step)
 
   return g_strjoinv (function, parts);
 }
+
+char *
+mfp_plan_describe (const MfpPlan *plan)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, i));
+
+      g_string_append_printf (text, "would %s, if it is not so\n", step);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}

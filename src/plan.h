@@ -145,6 +145,10 @@ MfpPlan *mfp_plan_reclaim (MfpCard *card);
 /* What undoes a step of @kind, or %MFP_STEP_NOTHING. */
 MfpStepKind mfp_step_inverse (MfpStepKind kind);
 
+/* The steps of @plan, a line each, for a dry run of what looks first; the
+ * caller frees. */
+char *mfp_plan_describe (const MfpPlan *plan);
+
 /* "take 0000:01:00.1 from e1000e": for progress and messages; the caller
  * frees. */
 char *mfp_step_describe (const MfpStep *step);

@@ -111,11 +111,14 @@ parse_function (const xmlNode *node, MfpRecord *record)
     .driver = driver,
     .taken = mfp_xml_attribute_is (node, "taken", "yes"),
   };
+  gboolean is_exposed = xmlHasProp (node, BAD_CAST "guest") != NULL;
   guint guest;
 
-  if (!host || !alias || !mfp_pci_address_parse (host, &function.host, NULL))
+  if (!host || !alias || !mfp_pci_address_parse (host, &function.host, NULL)
+      || (is_exposed
+          && !mfp_xml_attribute_uint (node, "guest", MFP_PCI_FUNCTIONS - 1, &guest)))
     return FALSE;
-  if (mfp_xml_attribute_uint (node, "guest", MFP_PCI_FUNCTIONS - 1, &guest))
+  if (is_exposed)
     function.guest_function = (int) guest;
   mfp_record_add (record, &function);
   return TRUE;

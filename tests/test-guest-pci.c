@@ -276,8 +276,8 @@ static const Choice choices[] = {
                "  bus 3: hostdev 0000:81:00.0 is there\n"
                "  bus 4: controller usb is there\n" },
   { .name = "quotes-the-domain-for-the-shell", .machine = Q35, .live = Q35_ROOT,
-    .message = "Add a port, to be there at its next start: virt-xml 'it'\\''s' --add-device "
-               "--controller type=pci,model=pcie-root-port" },
+    .message = "Add a port, to be there at its next start: virt-xml --add-device "
+               "--controller type=pci,model=pcie-root-port 'it'\\''s'" },
   { .name = "says-who-occupies-a-full-pc", .machine = PC,
     .live = BUS ("1", "pci-bridge") NIC ("0x01", "0x01"),
     .taken = "01:02 01:03 01:04 01:05 01:06 01:07 01:08 01:09 01:0a 01:0b 01:0c 01:0d 01:0e "
@@ -434,8 +434,8 @@ test_file_full (void)
                    "  bus 3: controller usb is there\n"
                    "  bus 4: memballoon balloon0 is there\n"
                    "  bus 5: pcie-root-port has hotplug='off'\n"
-                   "Add a port, to be there at its next start: virt-xml 'q35 full' --add-device "
-                   "--controller type=pci,model=pcie-root-port");
+                   "Add a port, to be there at its next start: virt-xml --add-device "
+                   "--controller type=pci,model=pcie-root-port 'q35 full'");
 }
 
 static void

@@ -90,19 +90,19 @@ no_free_slot() {
   bus 1: interface is there
   bus 2: disk is there
   bus 3: pcie-root-port has hotplug='off'
-Add a port, to be there at its next start: virt-xml 'q35 full' --add-device --controller type=pci,model=pcie-root-port"
+Add a port, to be there at its next start: virt-xml --add-device --controller type=pci,model=pcie-root-port 'q35 full'"
 }
 
 no_slot_at_all() {
   run attach --dry-run q35-bare 01:00
   assert_error 3 "domain 'q35-bare' has no free slot that takes a hot-plugged card: it has no PCI bus with slots
-Add a port, to be there at its next start: virt-xml q35-bare --add-device --controller type=pci,model=pcie-root-port"
+Add a port, to be there at its next start: virt-xml --add-device --controller type=pci,model=pcie-root-port q35-bare"
 }
 
 no_free_slot_config() {
   run attach --dry-run --config off-none 01:00
   assert_error 3 "domain 'off-none' has no free slot that takes the card: it has no PCI bus with slots
-Add a port, to be there at its next start: virt-xml off-none --add-device --controller type=pci,model=pcie-root-port"
+Add a port, to be there at its next start: virt-xml --add-device --controller type=pci,model=pcie-root-port off-none"
 }
 
 viommu_port() {

@@ -56,6 +56,11 @@ expect "$c attach --slot 02:00 v\t" -c "$HOST" attach --slot 02:00 vm
 expect "$c attach vm 0000:01\t" -c "$HOST" attach vm 0000:01:00
 expect "$c attach vm 0000:01\t 0000:02\t" -c "$HOST" attach vm 0000:01:00 0000:02:00
 expect "$c attach vm \e*" -c "$HOST" attach vm 0000:01:00 0000:02:00
+expect "$c recover v\t 0000:01\t" -c "$HOST" recover vm 0000:01 # no device
+expect 'virt-mfplug recover --dr\t' recover --dry-run
+expect "$c reclaim 0000:01\t 0000:02\t" -c "$HOST" reclaim 0000:01:00 0000:02:00
+expect "$c reclaim v\t" -c "$HOST" reclaim v # no domain
+expect 'virt-mfplug reclaim --format=j\t' reclaim --format=json
 expect "$c attach --config v\t --dry\t" -c "$HOST" attach --config vm --dry-run
 expect 'virt-mfplug attach --file /etc/hostn\t' attach --file /etc/hostname
 expect 'virt-mfplug attach --file=/etc/hostn\t' attach --file=/etc/hostname

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The notes that a run leaves in the domain. */
+#include "config.h"
+
+#include "steps.h"
+
+#include "error.h"
+
+#include <string.h>
+
+static gboolean
+approach_forgotten (MfpRun *run, gpointer uri, gboolean *done, GError **error)
+{
+  *done = run->ops->set_metadata (run->ops, uri, NULL, error);
+  return *done;
+}
+
+gboolean
+mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
+  GError *local = NULL;
+  gboolean done
+      = run->ended || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
+
+  return mfp_run_or_ended (run, done, local, error);
+}
+
+static gboolean
+write_record (MfpRun *run, const MfpRecord *record, GError **error)
+{
+  g_autofree char *uri = mfp_record_uri (record->id);
+  g_autofree char *xml = mfp_record_format (record);
+
+  mfp_run_forget_seen (run);
+  return run->ops->set_metadata (run->ops, uri, xml, error);
+}
+
+gboolean
+mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  gboolean done = write_record (run, run->plan->record, &local);
+
+  return mfp_run_or_ended (run, done, local, error);
+}
+
+/* Back to the record of the attach, or to none where there was none. */
+gboolean
+mfp_step_staying (MfpRun *run, const MfpStep *step, GError **error)
+{
+  g_autoptr (MfpRecord) record = NULL;
+
+  if (run->ended || !run->plan->card->record_id)
+    return mfp_step_forget (run, step, error);
+  record = mfp_card_to_record (run->plan->card, FALSE);
+  return write_record (run, record, error);
+}
+
+gboolean
+mfp_step_record (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  return write_record (run, run->plan->record, error);
+}
+
+/* Fails when a record other than ours names one of our host functions. */
+gboolean
+mfp_step_claim (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  const MfpRecord *ours = run->plan->record;
+  const MfpGuest *guest = mfp_run_look_again (run, error);
+
+  if (!guest)
+    return FALSE;
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *other = g_ptr_array_index (guest->records, i);
+
+      for (guint j = 0; strcmp (other->id, ours->id) != 0 && j < ours->functions->len; j++)
+        {
+          const MfpRecordFunction *function = g_ptr_array_index (ours->functions, j);
+          g_autofree char *host = mfp_pci_address_format (&function->host);
+
+          if (!mfp_record_find (other, &function->host))
+            continue;
+          g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
+                       "another attach to this domain has host function %s in hand", host);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Out of the guest, out of QEMU and out of the domain: each looks first. */
+#include "config.h"
+
+#include "steps.h"
+
+#include "error.h"
+#include "hostdev-xml.h"
+#include "monitor.h"
+
+#define EVENT_GRACE (3 * G_TIME_SPAN_SECOND) /* for libvirt to act on QEMU's event */
+
+/* A function 0 that is not ours, in our slot: it made QEMU show our queue to
+ * the guest, and asking any of them to leave would eject it too. */
+static gboolean
+check_stranger (MfpRun *run, const MfpGuest *guest, GError **error)
+{
+  const MfpCard *card = run->plan->card;
+  const MfpGuestDevice *device = NULL;
+
+  while ((device = mfp_guest_next_in_slot (guest, &card->slot, device)))
+    if (device->address.function == 0
+        && !(device->is_hostdev && mfp_card_find_host (card, &device->host)))
+      {
+        g_autofree char *what = mfp_guest_device_describe (device);
+        g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
+
+        g_set_error (error, MFP_ERROR, MFP_ERROR_LEFT,
+                     "%s came into guest slot %s, and removing our functions there would "
+                     "take it along: detach it first",
+                     what, slot);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/* Whether function 0 shares its slot with others that libvirt shows there:
+ * then the guest was started with them, and libvirt's own detach refuses. */
+static gboolean
+slot_is_native (const MfpGuest *guest, const MfpPciAddress *slot)
+{
+  const MfpGuestDevice *first = mfp_guest_next_in_slot (guest, slot, NULL);
+
+  return first && mfp_guest_next_in_slot (guest, slot, first);
+}
+
+/* Asks that @function leave the guest, and with function 0 the whole slot. */
+static gboolean
+request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function, GError **error)
+{
+  g_autofree char *command = mfp_qmp_device_del (function->alias);
+  g_autoptr (GError) local = NULL;
+
+  if (function->guest_function == 0 && !slot_is_native (guest, &run->plan->card->slot))
+    return run->ops->detach_alias (run->ops, function->alias, error);
+  if (mfp_monitor_tell (run->ops, command, &local) || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
+/* The card's functions that QEMU still has: (element-type MfpFunction). */
+static GPtrArray *
+still_in_qemu (MfpRun *run, GError **error)
+{
+  const MfpCard *card = run->plan->card;
+  g_autoptr (GHashTable) devices = mfp_monitor_list_devices (run->ops, error);
+  g_autoptr (GPtrArray) functions = g_ptr_array_new ();
+
+  if (!devices)
+    return NULL;
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (function->alias && g_hash_table_contains (devices, function->alias))
+        {
+          g_ptr_array_add (functions, function);
+          g_hash_table_add (run->was_in_qemu, g_strdup (function->alias));
+        }
+    }
+  return g_steal_pointer (&functions);
+}
+
+/* The functions to ask away: function 0, which takes the others along, or, in
+ * a queue without one, each. */
+static gboolean
+request_each (MfpRun *run, const GPtrArray *present, GError **error)
+{
+  const MfpGuest *guest = mfp_run_look_again (run, error);
+  gboolean has_zero = FALSE;
+
+  if (!guest || !check_stranger (run, guest, error))
+    return FALSE;
+  for (guint i = 0; i < present->len; i++)
+    has_zero = has_zero
+               || ((const MfpFunction *) g_ptr_array_index (present, i))->guest_function == 0;
+  for (guint i = 0; i < present->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (present, i);
+      g_autoptr (GError) local = NULL;
+
+      if ((has_zero && function->guest_function != 0)
+          || request_removal (run, guest, function, &local))
+        continue;
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/**
+ * Removal:
+ * @requested: QEMU has accepted the request; asking again could cancel it (a
+ *   second press of a native port's attention button)
+ * @possible: a removal may be under way without that: the answer to a request
+ *   was lost, or says that one is
+ */
+typedef struct
+{
+  gboolean requested;
+  gboolean possible;
+} Removal;
+
+/* Brings QEMU to have none of the card's functions. */
+static gboolean
+approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
+{
+  Removal *removal = data;
+  g_autoptr (GPtrArray) present = still_in_qemu (run, error);
+  GError *local = NULL;
+
+  if (!present)
+    return FALSE;
+  *done = present->len == 0;
+  if (*done || removal->requested)
+    return TRUE;
+  removal->requested = request_each (run, present, &local);
+  removal->possible = removal->requested || mfp_error_is (local, MFP_ERROR_BUSY)
+                      || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;
+  if (local)
+    g_propagate_error (error, local);
+  return removal->requested;
+}
+
+/* A request cannot be taken back: once there may be one, whatever went wrong
+ * leaves it standing, unless the guest rejected it. */
+static void
+explain_request (const Removal *removal, GError **error)
+{
+  if (mfp_error_is (*error, MFP_ERROR_GUEST_REFUSED) || mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE)
+      || mfp_error_is (*error, MFP_ERROR_LEFT))
+    return;
+  mfp_error_recode (error, removal->possible ? MFP_ERROR_PENDING : MFP_ERROR_FAILED);
+  if (removal->possible)
+    g_prefix_error (error, "the guest was asked to let the slot go; run the command again to go "
+                           "on waiting: ");
+}
+
+gboolean
+mfp_step_eject (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+{
+  Removal removal = { 0 };
+  GError *local = NULL;
+  MfpError late = run->undoing ? MFP_ERROR_FAILED : MFP_ERROR_PENDING;
+  gboolean done = run->ended || mfp_run_approach (run, approach_removed, &removal, late, &local);
+
+  mfp_run_forget_seen (run);
+  if (local)
+    explain_request (&removal, &local);
+  return mfp_run_or_ended (run, done, local, error);
+}
+
+/**
+ * Drop:
+ * @function: what libvirt is to forget
+ * @since: when the wait for libvirt's own action began
+ */
+typedef struct
+{
+  const MfpFunction *function;
+  gint64 since;
+} Drop;
+
+static gboolean
+approach_dropped (MfpRun *run, gpointer data, gboolean *done, GError **error)
+{
+  const Drop *drop = data;
+  const MfpFunction *function = drop->function;
+  const MfpGuest *guest = mfp_run_look_again (run, error);
+  const MfpGuestDevice *device = guest ? mfp_run_find_hostdev (guest, function) : NULL;
+  g_autoptr (GHashTable) devices = NULL;
+  g_autofree char *xml = NULL;
+  gboolean has_address;
+
+  *done = guest && !device;
+  if (!device)
+    return guest != NULL;
+  if (g_hash_table_contains (run->was_in_qemu, function->alias)
+      && run->ops->now (run->ops) < drop->since + EVENT_GRACE)
+    return TRUE;
+
+  /* libvirt takes away the access of a function that it believes unassigned
+   * without asking QEMU, which may still use it. */
+  devices = mfp_monitor_list_devices (run->ops, error);
+  if (!devices)
+    return FALSE;
+  if (g_hash_table_contains (devices, function->alias))
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU still has it");
+      return FALSE;
+    }
+  has_address = device->has_address;
+  mfp_run_forget_seen (run); /* and @device with it */
+  if (has_address)
+    return run->ops->detach_alias (run->ops, function->alias, error);
+  xml = mfp_hostdev_format (run->plan->card, function, MFP_HOSTDEV_HOLD);
+  return run->ops->detach (run->ops, MFP_LIVE, xml, error);
+}
+
+gboolean
+mfp_step_drop (MfpRun *run, const MfpStep *step, GError **error)
+{
+  Drop drop = { .function = step->function, .since = run->ops->now (run->ops) };
+  GError *local = NULL;
+  gboolean done
+      = run->ended || mfp_run_approach (run, approach_dropped, &drop, MFP_ERROR_FAILED, &local);
+
+  return mfp_run_or_ended (run, done, local, error);
+}
+
+gboolean
+mfp_step_unplug (MfpRun *run, const MfpStep *step, GError **error)
+{
+  return mfp_step_eject (run, step, error) && mfp_step_drop (run, step, error);
+}

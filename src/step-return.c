@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Back to the host driver, verified. */
+#include "config.h"
+
+#include "steps.h"
+
+#include "error.h"
+#include "monitor.h"
+
+/* Fails while QEMU has a function of the IOMMU group: a rebind of another one
+ * fails then, or on old kernels brings the host down. */
+static gboolean
+check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
+{
+  GError *local = NULL;
+  const MfpGuest *guest = run->ended ? NULL : mfp_run_look (run, &local);
+  g_autoptr (GHashTable) devices = guest ? mfp_monitor_list_devices (run->ops, &local) : NULL;
+
+  if (!devices)
+    return mfp_run_or_ended (run, run->ended, local, error);
+  for (guint i = 0; i < host->group->len; i++)
+    {
+      const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
+      const MfpGuestDevice *device = mfp_guest_find_host (guest, member);
+
+      if (device && device->alias && g_hash_table_contains (devices, device->alias))
+        {
+          g_autofree char *address = mfp_pci_address_format (member);
+
+          g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
+                       "%s of the same IOMMU group is still in the guest", address);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/**
+ * Return:
+ * @function: what is to go back to its host driver
+ * @given_back: libvirt has been asked to, without an error
+ */
+typedef struct
+{
+  const MfpFunction *function;
+  gboolean given_back;
+} Return;
+
+/* Whether @now is where it belongs: on the driver it came from, or, where that
+ * is not known, on any that is not VFIO; none is right only for a function
+ * which no driver wanted when it was offered. */
+static gboolean
+is_home (const Return *task, const MfpHostFunction *now)
+{
+  if (task->function->driver)
+    return g_strcmp0 (now->driver, task->function->driver) == 0;
+  return !mfp_driver_is_vfio (now->driver) && (now->driver || task->given_back);
+}
+
+static gboolean
+approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
+{
+  Return *task = data;
+  const MfpPciAddress *address = &task->function->host;
+  g_autoptr (MfpHostFunction) now = run->ops->host_function (run->ops, address, error);
+  g_autoptr (GError) local = NULL;
+
+  if (!now)
+    return FALSE;
+  *done = is_home (task, now);
+  if (*done)
+    return TRUE;
+  if (!check_group_free (run, now, error))
+    return FALSE;
+  task->given_back = run->ops->give_back (run->ops, address, &local);
+  if (task->given_back)
+    return TRUE;
+  /* QEMU may hold the group for a moment yet. */
+  if (!mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    mfp_error_recode (&local, MFP_ERROR_BUSY);
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
+gboolean
+mfp_step_give_back (MfpRun *run, const MfpStep *step, GError **error)
+{
+  Return task = { .function = step->function };
+
+  return mfp_run_approach (run, approach_home, &task, MFP_ERROR_FAILED, error);
+}
