@@ -170,6 +170,9 @@ fall_back (MfpRun *run, guint index, GError **error)
     return;
   if (undo (run, end, &failed))
     {
+      /* Something had been touched by then. */
+      if (mfp_error_is (*error, MFP_ERROR_REFUSED))
+        mfp_error_recode (error, MFP_ERROR_FAILED);
       mfp_error_append (error, "Everything was undone.");
       return;
     }

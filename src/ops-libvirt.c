@@ -71,6 +71,10 @@ error_code (MfpLibvirt *libvirt, const virError *error)
       return MFP_ERROR_DOMAIN_GONE;
     case VIR_ERR_OPERATION_TIMEOUT:
       return MFP_ERROR_BUSY;
+    case VIR_ERR_OPERATION_DENIED:
+    case VIR_ERR_ACCESS_DENIED:
+    case VIR_ERR_NO_SUPPORT:
+      return MFP_ERROR_REFUSED;
     case VIR_ERR_CONFIG_UNSUPPORTED:
       return strstr (text, "non unique alias") ? MFP_ERROR_ALIAS_TAKEN : MFP_ERROR_FAILED;
     default:

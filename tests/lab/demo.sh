@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The main job, shown to a person: runs in the lab (see ../../demo).
 set -euo pipefail
 # shellcheck source=/dev/null

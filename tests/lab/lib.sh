@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # Helpers for scripts that run inside the lab: source /lab/lib.sh. TAP, the guest, the cards, libvirt.
 # Times are in seconds of the lab's own clock. Addresses are written 0000:01:00.0, cards 0000:01:00.

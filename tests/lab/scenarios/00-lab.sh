@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The lab itself: the host is what the other scenarios take it for, and the way that the program goes works here by hand.
 set -euo pipefail
 # shellcheck source=/dev/null

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The main job: a card comes into a running guest as one card, and goes back to the host.
 set -euo pipefail
 # shellcheck source=/dev/null

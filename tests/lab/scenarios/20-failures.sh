@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # A failure in the middle, made for real: everything is as before, and the message says so.
 set -euo pipefail
 # shellcheck source=/dev/null

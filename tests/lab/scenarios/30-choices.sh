@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The person decides: which functions, as which guest functions, from which document, in which form of the domain.
 set -euo pipefail
 # shellcheck source=/dev/null

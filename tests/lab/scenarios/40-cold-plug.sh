@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # A card that the guest was started with, as native multifunction, leaves the running guest.
 set -euo pipefail
 # shellcheck source=/dev/null

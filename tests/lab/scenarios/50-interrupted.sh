@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # A run that is killed at any step leaves nothing that recover does not put right, and one that is asked to stop undoes itself.
 set -euo pipefail
 # shellcheck source=/dev/null
