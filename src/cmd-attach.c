@@ -419,7 +419,7 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
       "vfio-pci",
       "yes|no" },
     { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
-      "wait until the guest has assigned addresses to the card", NULL },
+      "wait until the guest has assigned addresses to the card, and a driver of it uses them", NULL },
     MFP_FORM_OPTIONS (&options.common),
     MFP_DRY_RUN_OPTION (&options.common, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options.common),

@@ -12,8 +12,8 @@
  * @id: QEMU's device id, which is libvirt's alias
  * @parent: (nullable): the id of the bridge or port above; NULL: a root bus
  * @slot, @function: its place on that bus
- * @enumerated: whether the guest has assigned an address to each of its BARs
- *   (to some, where it has none that is mapped: none)
+ * @enumerated: whether each of its BARs has an address that the guest has
+ *   switched on: QEMU shows none before (pci_bar_address() in hw/pci/pci.c)
  *
  * One device of `query-pci` (qapi/pci.json in QEMU).
  */

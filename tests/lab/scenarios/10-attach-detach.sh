@@ -26,6 +26,7 @@ for round in 1 2 3; do
   t "seen"
   is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | tr '\n' ' ')" \
     "$short.0 $short.1 $short.2 $short.3 " "round $round: exactly its four functions, in one slot"
+  runs 0 "round $round: attach --wait ends when the guest has assigned addresses" virt-mfplug attach --wait --timeout 30 $DOMAIN $card
   is "$(hostdevs | wc -l)" 4 "round $round: libvirt's XML has four hostdevs"
   is "$(drivers $card)" "0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci" "round $round: all four are on vfio-pci"
   runs 0 "round $round: a second attach" virt-mfplug attach $DOMAIN $card

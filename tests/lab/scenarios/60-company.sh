@@ -13,7 +13,11 @@ vfio_drivers="0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci"
 passes "a guest runs" guest_restore
 
 # A guest that does not act
-runs 0 "attach" virt-mfplug attach $DOMAIN $card
+virsh -q suspend $DOMAIN
+runs 4 "attach --wait to a paused guest: status 4 in time" virt-mfplug attach --wait --timeout 5 $DOMAIN $card
+like "$errors" "the card is plugged, and the guest has not assigned addresses" "says that the card is plugged"
+virsh -q resume $DOMAIN
+runs 0 "the same command again, the guest running" virt-mfplug attach --wait $DOMAIN $card
 passes "the guest sees it" wait_guest_sees "0[1-4]:00.3" 120
 virsh -q suspend $DOMAIN
 runs 4 "detach from a paused guest: status 4 in time" virt-mfplug detach --timeout 5 $DOMAIN $card
