@@ -79,6 +79,19 @@ mfp_card_find_guest (const MfpCard *card, int guest_function)
   return NULL;
 }
 
+MfpFunction *
+mfp_card_find_alias (const MfpCard *card, const char *alias)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (g_strcmp0 (function->alias, alias) == 0)
+        return function;
+    }
+  return NULL;
+}
+
 gboolean
 mfp_function_is_exposed (const MfpFunction *function)
 {
@@ -366,10 +379,20 @@ mfp_card_name_functions (MfpCard *card, GError **error)
   return TRUE;
 }
 
+/* What @record (nullable) says of @device: of the one that the attach made, not
+ * of another use of the same host function. */
+static const MfpRecordFunction *
+find_noted (const MfpRecord *record, const MfpGuestDevice *device)
+{
+  const MfpRecordFunction *noted = record ? mfp_record_find (record, &device->host) : NULL;
+
+  return noted && g_strcmp0 (noted->alias, device->alias) == 0 ? noted : NULL;
+}
+
 static void
 add_device (MfpCard *card, const MfpGuestDevice *device, const MfpRecord *record)
 {
-  const MfpRecordFunction *noted = record ? mfp_record_find (record, &device->host) : NULL;
+  const MfpRecordFunction *noted = find_noted (record, device);
   MfpFunction *function = mfp_card_add (card, &device->host, MFP_LEFTOVER);
 
   function->alias = g_strdup (device->alias);
@@ -400,7 +423,7 @@ add_recorded (MfpCard *card, const MfpRecordFunction *noted)
   function->alias = g_strdup (noted->alias);
   function->driver = g_strdup (noted->driver);
   function->take = noted->taken;
-  function->managed = FALSE;
+  function->managed = noted->managed;
 }
 
 MfpCard *
@@ -415,7 +438,7 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
 
       if (device->is_hostdev
           && ((selections && mfp_selection_names (selections, &device->host))
-              || (record && mfp_record_find (record, &device->host))))
+              || find_noted (record, device)))
         add_device (card, device, record);
     }
   for (guint i = 0; record && i < record->functions->len; i++)
@@ -444,7 +467,8 @@ mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **erro
         const MfpGuest *guest = g_ptr_array_index (guests, j);
         g_autofree char *host = NULL;
 
-        if (!mfp_guest_find_host (guest, &function->host))
+        if (!mfp_guest_find_holder (guest, &function->host)
+            && !mfp_guest_find_record (guest, &function->host))
           continue;
         host = mfp_function_describe (function);
         g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
@@ -499,7 +523,8 @@ mfp_card_to_record (const MfpCard *card, gboolean leaving)
                                   .guest_function = function->guest_function,
                                   .alias = function->alias,
                                   .driver = function->driver,
-                                  .taken = function->take || (leaving && function->managed),
+                                  .taken = function->take,
+                                  .managed = leaving && function->managed && !function->take,
                               });
     }
   return record;

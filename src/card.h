@@ -74,9 +74,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpCard, mfp_card_free)
 MfpFunction *mfp_card_add (MfpCard *card, const MfpPciAddress *host,
                            int guest_function);
 
-/* The function with that host address or that guest function, or NULL. */
+/* The function with that host address, guest function or alias, or NULL. */
 MfpFunction *mfp_card_find_host (const MfpCard *card, const MfpPciAddress *host);
 MfpFunction *mfp_card_find_guest (const MfpCard *card, int guest_function);
+
+MfpFunction *mfp_card_find_alias (const MfpCard *card, const char *alias);
 
 gboolean mfp_function_is_exposed (const MfpFunction *function);
 guint mfp_card_count_exposed (const MfpCard *card);
@@ -137,7 +139,7 @@ MfpCard *mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
                               const MfpRecord *record);
 
 /* Refuses (MFP_ERROR_REFUSED) a card with a function that one of @guests
- * (element-type MfpGuest) has. */
+ * (element-type MfpGuest) has, or that an attach to one has in hand. */
 gboolean mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **error);
 
 /* Gives each function the alias that @guest knows it by. */

@@ -166,6 +166,62 @@ make_card (MfpTarget *target, const Options *options, Request *request, GError *
   return g_steal_pointer (&card);
 }
 
+/* Refuses a card that a run has in hand, or had when it was interrupted: only
+ * its record tells where the functions came from. @leaving: only when the run
+ * is a detach. */
+static gboolean
+check_unfinished (const MfpCard *card, const MfpGuest *guest, gboolean leaving, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpRecord *record = mfp_guest_find_record (guest, &function->host);
+      g_autofree char *host = NULL, *name = NULL;
+
+      if (!record || (leaving && !record->leaving))
+        continue;
+      host = mfp_function_describe (function);
+      name = mfp_shell_word (guest->name);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "another run has host function %s in hand, or was interrupted; if none is "
+                   "under way: virt-mfplug recover %s",
+                   host, name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Whether the running guest has none of @card, not even in another way. */
+static gboolean
+check_absent (const MfpCard *card, const MfpGuest *guest, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpGuestDevice *holder = mfp_guest_find_holder (guest, &function->host);
+      g_autofree char *host = NULL, *what = NULL;
+
+      if (!holder)
+        continue;
+      host = mfp_function_describe (function);
+      what = mfp_guest_device_describe (holder);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "host function %s is in use by %s of this domain", host, what);
+      return FALSE;
+    }
+  return check_unfinished (card, guest, FALSE, error);
+}
+
+/* Whether the guest sees what is to be function 0, and so the slot. */
+static gboolean
+is_plugged (const MfpCard *card, const MfpGuest *guest)
+{
+  const MfpGuestDevice *device
+      = mfp_guest_find_host (guest, &mfp_card_find_guest (card, 0)->host);
+
+  return device && device->has_address;
+}
+
 /* Finds out what of the card @guest has; FALSE when it is a part. */
 static gboolean
 check_presence (const MfpCard *card, const MfpGuest *guest, const char *form,
@@ -176,6 +232,9 @@ check_presence (const MfpCard *card, const MfpGuest *guest, const char *form,
   *presence = mfp_card_presence (card, guest, slot, &difference);
   if (*presence != MFP_PARTIAL)
     return TRUE;
+  /* A part because a run has it in hand, or did not finish? */
+  if (!is_plugged (card, guest) && !check_unfinished (card, guest, FALSE, error))
+    return FALSE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "the %s domain '%s' has a part of the card, or has it otherwise: %s", form,
                guest->name, difference);
@@ -203,29 +262,6 @@ verify_present (MfpTarget *target, const MfpInvocation *invocation, const Option
   return verified;
 }
 
-/* Refuses a card that an attach has in hand, or had when it was interrupted:
- * only its record tells where the functions came from. */
-static gboolean
-check_unfinished (const MfpCard *card, const MfpGuest *guest, GError **error)
-{
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
-      g_autofree char *host = NULL, *name = NULL;
-
-      if (!mfp_guest_find_record (guest, &function->host))
-        continue;
-      host = mfp_function_describe (function);
-      name = mfp_shell_word (guest->name);
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "another run has host function %s in hand, or was interrupted; if none is "
-                   "under way: virt-mfplug recover %s",
-                   host, name);
-      return FALSE;
-    }
-  return TRUE;
-}
-
 /* Leaves in @target only the forms that lack the card, and in @card the slot
  * where one of them has it. */
 static gboolean
@@ -241,7 +277,9 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
       && !check_presence (card, target->config, "persistent", &config, &slot, error))
     return FALSE;
   if (live == MFP_ABSENT && config == MFP_ABSENT)
-    return !target->live || check_unfinished (card, target->live, error);
+    return !target->live || check_absent (card, target->live, error);
+  if (live == MFP_PRESENT && !check_unfinished (card, target->live, TRUE, error))
+    return FALSE;
   card->port = 0; /* the slot is there already */
   if (card->has_slot && !mfp_pci_address_equal (&slot, &card->slot))
     {
@@ -437,6 +475,7 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
     return g_steal_pointer (&help);
   if (!read_request (&options, arguments, &request, error))
     return NULL;
-  target = mfp_target_open (invocation, &options.common, arguments[0], error);
+  target = mfp_target_open (invocation, &options.common, options.common.dry_run, arguments[0],
+                            error);
   return target ? attach_to (target, invocation, &options, &request, error) : NULL;
 }

@@ -214,6 +214,7 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   g_autoptr (MfpCard) live = NULL, config = NULL;
   g_autoptr (MfpPlan) plan = NULL;
   const MfpCard *shown;
+  gboolean has_live;
 
   if (target->live && !(live = find_live (target, selections, !options->dry_run, error)))
     return NULL;
@@ -226,7 +227,8 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
     return mfp_target_report (target, invocation, "detach", NULL, FALSE);
   if (!mfp_target_can_change (target, error))
     return NULL;
-  plan = mfp_plan_detach (live ? live : mfp_card_new (), live != NULL, config);
+  has_live = live && live->functions->len > 0;
+  plan = mfp_plan_detach (live ? live : mfp_card_new (), has_live, config);
   live = NULL;
   config = NULL;
   if (!mfp_target_execute (target, invocation, options, plan, error))
@@ -257,6 +259,6 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
   selections = read_request (&options, arguments, error);
   if (!selections)
     return NULL;
-  target = mfp_target_open (invocation, &options, arguments[0], error);
+  target = mfp_target_open (invocation, &options, options.dry_run, arguments[0], error);
   return target ? detach_from (target, invocation, &options, selections, error) : NULL;
 }

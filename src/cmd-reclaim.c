@@ -20,9 +20,22 @@ hosts_of (const GArray *selections)
   return hosts;
 }
 
-/* A card of those @functions on VFIO that @selections (nullable: all) name. */
+/* Leaves in @functions those that @selections name. */
+static void
+keep_selected (GPtrArray *functions, const GArray *selections)
+{
+  for (guint i = functions->len; i-- > 0;)
+    {
+      const MfpHostFunction *host = g_ptr_array_index (functions, i);
+
+      if (!mfp_selection_names (selections, &host->address))
+        g_ptr_array_remove_index (functions, i);
+    }
+}
+
+/* A card of those @functions that are on VFIO. */
 static MfpCard *
-card_of (const GPtrArray *functions, const GArray *selections)
+card_of (const GPtrArray *functions)
 {
   MfpCard *card = mfp_card_new ();
 
@@ -30,8 +43,7 @@ card_of (const GPtrArray *functions, const GArray *selections)
     {
       const MfpHostFunction *host = g_ptr_array_index (functions, i);
 
-      if (mfp_driver_is_vfio (host->driver)
-          && (!selections || mfp_selection_names (selections, &host->address)))
+      if (mfp_driver_is_vfio (host->driver))
         mfp_card_add (card, &host->address, MFP_LEFTOVER);
     }
   return card;
@@ -45,8 +57,8 @@ check_free (MfpTarget *target, const GPtrArray *devices, GError **error)
   g_autoptr (GPtrArray) others
       = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), devices, error);
   g_autoptr (GPtrArray) guests = others ? mfp_libvirt_other_guests (target->libvirt, error) : NULL;
-  g_autoptr (MfpCard) named = card_of (devices, NULL);
-  g_autoptr (MfpCard) sharing = others ? card_of (others, NULL) : NULL;
+  g_autoptr (MfpCard) named = card_of (devices);
+  g_autoptr (MfpCard) sharing = others ? card_of (others) : NULL;
 
   return guests && mfp_card_check_free (named, guests, error)
          && mfp_card_check_free (sharing, guests, error);
@@ -63,12 +75,13 @@ reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOpti
 
   if (!devices)
     return NULL;
+  keep_selected (devices, selections);
   if (devices->len == 0)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no such PCI device");
       return NULL;
     }
-  plan = mfp_plan_reclaim (card_of (devices, selections));
+  plan = mfp_plan_reclaim (card_of (devices));
   if (plan->card->functions->len > 0
       && (!check_free (target, devices, error)
           || (!options->dry_run
@@ -106,6 +119,6 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
   if (!selections)
     return NULL;
-  target = mfp_target_connect (invocation, &options, "reclaim, with the same devices", error);
+  target = mfp_target_connect (invocation, options.dry_run, "reclaim, with the same devices", error);
   return target ? reclaim (target, invocation, &options, selections, error) : NULL;
 }

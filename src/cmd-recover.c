@@ -37,6 +37,20 @@ finding_free (gpointer data)
   g_free (finding);
 }
 
+/* Leaves out leftovers that somebody detached: the guest never saw them, and
+ * they are not to come back unasked. */
+static void
+skip_detached_leftovers (MfpCard *card, const MfpGuest *guest)
+{
+  for (guint i = card->functions->len; i-- > 0;)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (!mfp_function_is_exposed (function) && !mfp_guest_find_host (guest, &function->host))
+        g_ptr_array_remove_index (card->functions, i);
+    }
+}
+
 static Finding *
 examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
 {
@@ -52,7 +66,7 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
 
       if (mfp_function_is_exposed (function))
         complete = complete && g_hash_table_contains (devices, function->alias);
-      if (!device)
+      if (!device && g_hash_table_contains (devices, function->alias))
         g_ptr_array_add (finding->lost, function);
       /* libvirt can hold again what it thinks unassigned, not function 0. */
       if (function->guest_function == 0)
@@ -62,6 +76,8 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
     finding->condition = BROKEN;
   else
     finding->condition = finding->lost->len ? LOOSE : WHOLE;
+  if (finding->condition == LOOSE)
+    skip_detached_leftovers (finding->card, guest);
   return finding;
 }
 
@@ -190,6 +206,6 @@ mfp_cmd_recover (MfpInvocation *invocation, GError **error)
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "recover takes one domain");
       return NULL;
     }
-  target = mfp_target_open (invocation, &options, arguments[0], error);
+  target = mfp_target_open (invocation, &options, FALSE, arguments[0], error);
   return target ? recover (target, invocation, &options, error) : NULL;
 }

@@ -144,16 +144,15 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 }
 
 MfpTarget *
-mfp_target_connect (const MfpInvocation *invocation, const MfpCommonOptions *options,
-                    const char *remedy, GError **error)
+mfp_target_connect (const MfpInvocation *invocation, gboolean read_only, const char *remedy,
+                    GError **error)
 {
   g_autoptr (MfpTarget) target = g_new0 (MfpTarget, 1);
   g_autofree char *parting
       = g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
                          "neither finished nor undone.\nTo mend it: virt-mfplug %s\n",
                          remedy);
-  MfpInterrupt *interrupt = options->dry_run ? NULL
-                                             : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+  MfpInterrupt *interrupt = read_only ? NULL : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
 
   target->libvirt = mfp_libvirt_open (invocation->uri, interrupt, error);
   return target->libvirt ? g_steal_pointer (&target) : NULL;
@@ -161,11 +160,11 @@ mfp_target_connect (const MfpInvocation *invocation, const MfpCommonOptions *opt
 
 MfpTarget *
 mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
-                 const char *domain, GError **error)
+                 gboolean read_only, const char *domain, GError **error)
 {
   g_autofree char *quoted = mfp_shell_word (domain);
   g_autofree char *remedy = g_strconcat ("recover ", quoted, NULL);
-  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, options, remedy, error);
+  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, read_only, remedy, error);
 
   if (!target || !mfp_libvirt_use_domain (target->libvirt, domain, error))
     return NULL;

@@ -105,14 +105,15 @@ typedef struct
 void mfp_target_free (MfpTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
 
-/* Only connects. @remedy: what mends a run that a second signal stopped. */
-MfpTarget *mfp_target_connect (const MfpInvocation *invocation, const MfpCommonOptions *options,
+/* Only connects. @read_only: nothing will be changed, and QEMU not be asked;
+ * @remedy: what mends a run that a second signal stopped. */
+MfpTarget *mfp_target_connect (const MfpInvocation *invocation, gboolean read_only,
                                const char *remedy, GError **error);
 
 /* Connects, finds the domain and reads the forms that @options mean, in
  * virsh's sense of --live, --config, --persistent and --current. */
 MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
-                            const char *domain, GError **error);
+                            gboolean read_only, const char *domain, GError **error);
 
 /* The <devices> document that --file names. */
 MfpCard *mfp_read_document (const char *file, GError **error);

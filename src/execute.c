@@ -161,8 +161,11 @@ tell_what_is_left (MfpRun *run, GError **error)
 static void
 fall_back (MfpRun *run, guint index, GError **error)
 {
-  /* Whether it took place is not known, and its inverse looks first. */
-  gboolean unknown = mfp_error_is (*error, MFP_ERROR_DISCONNECTED);
+  /* Whether it took place is not known, and its inverse looks first; a function
+   * that could not be taken may have lost its driver all the same. */
+  const MfpStep *step = g_ptr_array_index (run->plan->steps, index);
+  gboolean unknown
+      = mfp_error_is (*error, MFP_ERROR_DISCONNECTED) || step->kind == MFP_STEP_TAKE;
   guint end = index + (unknown ? 1 : 0);
   g_autoptr (GError) failed = NULL;
 

@@ -107,11 +107,13 @@ parse_device (MfpGuest *guest, xmlNode *node)
 
   device.has_address = address && mfp_xml_attribute_is (address, "type", "pci")
                        && mfp_xml_address (address, &device.address);
-  device.is_hostdev
-      = mfp_xml_is (node, "hostdev") && mfp_xml_attribute_is (node, "type", "pci")
+  device.holds_host
+      = ((mfp_xml_is (node, "hostdev") && mfp_xml_attribute_is (node, "type", "pci"))
+         || (mfp_xml_is (node, "interface") && mfp_xml_attribute_is (node, "type", "hostdev")))
         && mfp_xml_address (mfp_xml_child (mfp_xml_child (node, "source"), "address"),
                             &device.host);
-  if (!device.has_address && !device.is_hostdev)
+  device.is_hostdev = device.holds_host && mfp_xml_is (node, "hostdev");
+  if (!device.has_address && !device.holds_host)
     return;
 
   device.what = g_strdup ((const char *) node->name);
@@ -237,6 +239,19 @@ mfp_guest_find_host (const MfpGuest *guest, const MfpPciAddress *host)
       const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
 
       if (device->is_hostdev && mfp_pci_address_equal (&device->host, host))
+        return device;
+    }
+  return NULL;
+}
+
+const MfpGuestDevice *
+mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (device->holds_host && mfp_pci_address_equal (&device->host, host))
         return device;
     }
   return NULL;

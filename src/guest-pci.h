@@ -46,7 +46,9 @@ typedef struct
  * @alias: (nullable)
  * @has_address: it is visible to the guest at @address; otherwise it is a
  *   host device that is held and not shown (<address type='unassigned'/>)
- * @is_hostdev: a <hostdev> of type pci; only then the fields below are set
+ * @is_hostdev: a <hostdev> of type pci; only then @managed and @xml are set
+ * @holds_host: it uses the host function @host: a hostdev, or an <interface>
+ *   of type hostdev
  * @xml: the element
  *
  * A device with a guest PCI address, or a host device without one.
@@ -58,6 +60,7 @@ typedef struct
   gboolean has_address;
   MfpPciAddress address;
   gboolean is_hostdev;
+  gboolean holds_host;
   MfpPciAddress host;
   gboolean managed;
   char *xml;
@@ -96,6 +99,10 @@ const MfpBus *mfp_guest_bus (const MfpGuest *guest, guint index);
 /* The hostdev whose host function is @host, or NULL. */
 const MfpGuestDevice *mfp_guest_find_host (const MfpGuest *guest,
                                            const MfpPciAddress *host);
+
+/* The device of any kind that uses the host function @host, or NULL. */
+const MfpGuestDevice *mfp_guest_find_holder (const MfpGuest *guest,
+                                             const MfpPciAddress *host);
 
 /* A device of any kind in the slot of @slot other than those that come
  * before @after in the list; start with NULL. NULL at the end. */

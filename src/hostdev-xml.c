@@ -193,15 +193,30 @@ check_attributes (const char *name, const xmlNode *node, const char *const *know
   return TRUE;
 }
 
+/* The same for elements below @node. */
+static gboolean
+check_empty (const char *name, const xmlNode *node, GError **error)
+{
+  const xmlNode *child = mfp_xml_first_element (node);
+
+  return !child || refuse (error, name, child, "<%s> in <%s> cannot be honoured", child->name,
+                           node->name);
+}
+
 static gboolean
 parse_source (const char *name, const xmlNode *node, MfpFunction *function, GError **error)
 {
   static const char *const none[] = { NULL };
   const xmlNode *address = mfp_xml_child (node, "address");
 
+  static const char *const known[] = { "domain", "bus", "slot", "function", "type", NULL };
+
   if (!address || !mfp_xml_address (address, &function->host))
     return refuse (error, name, node, "<source> holds no PCI address of the host");
-  return check_attributes (name, node, none, error);
+  if (mfp_xml_next_element (address) || mfp_xml_first_element (node) != address)
+    return refuse (error, name, node, "<source> holds more than one PCI address of the host");
+  return check_attributes (name, node, none, error)
+         && check_attributes (name, address, known, error) && check_empty (name, address, error);
 }
 
 static gboolean
@@ -318,7 +333,8 @@ static gboolean
 parse_child (const char *name, xmlNode *node, MfpCard *card, MfpFunction *function,
              GError **error)
 {
-  if (!check_once (name, node, error))
+  if (!check_once (name, node, error)
+      || (!mfp_xml_is (node, "source") && !check_empty (name, node, error)))
     return FALSE;
   if (mfp_xml_is (node, "source"))
     return parse_source (name, node, function, error);

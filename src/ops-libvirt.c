@@ -408,20 +408,13 @@ run_events (MfpLibvirt *libvirt, gint64 until)
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GError **error)
+op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autofree char *refused = NULL;
 
   run_events (libvirt, until);
   libvirt->reported = FALSE;
-  refused = g_steal_pointer (&libvirt->refused);
-  if (refused)
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_GUEST_REFUSED,
-                   "the guest's system rejected the removal of '%s'", refused);
-      return FALSE;
-    }
+  *refused = g_steal_pointer (&libvirt->refused);
   return op_check_interrupt (ops, error);
 }
 

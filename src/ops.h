@@ -54,9 +54,10 @@ struct _MfpOps
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
   /* Waits until the domain reports something, or until @until (see now).
-   * MFP_ERROR_GUEST_REFUSED: it reported that the guest rejected a removal;
-   * MFP_ERROR_INTERRUPTED: a signal came; each is reported once. */
-  gboolean (*wait) (MfpOps *ops, gint64 until, GError **error);
+   * @refused: (out): the alias of a device whose removal the guest rejected
+   * meanwhile, or NULL; the caller frees. MFP_ERROR_INTERRUPTED: a signal came;
+   * each is reported once. */
+  gboolean (*wait) (MfpOps *ops, gint64 until, char **refused, GError **error);
 
   /* Fails with MFP_ERROR_INTERRUPTED if a signal came since it was last
    * reported. */

@@ -81,6 +81,8 @@ format_function (xmlNode *card, const MfpRecordFunction *function)
   if (function->driver)
     xmlNewProp (node, BAD_CAST "driver", BAD_CAST function->driver);
   xmlNewProp (node, BAD_CAST "taken", BAD_CAST (function->taken ? "yes" : "no"));
+  if (function->managed)
+    xmlNewProp (node, BAD_CAST "managed", BAD_CAST "yes");
 }
 
 char *
@@ -110,6 +112,7 @@ parse_function (const xmlNode *node, MfpRecord *record)
     .alias = alias,
     .driver = driver,
     .taken = mfp_xml_attribute_is (node, "taken", "yes"),
+    .managed = mfp_xml_attribute_is (node, "managed", "yes"),
   };
   gboolean is_exposed = xmlHasProp (node, BAD_CAST "guest") != NULL;
   guint guest;

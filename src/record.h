@@ -24,6 +24,7 @@
  * @alias: libvirt's alias of the hostdev and QEMU's device id
  * @driver: (nullable): the host driver before; NULL: none
  * @taken: whether the run took it from that driver and so has to give it back
+ * @managed: whether libvirt itself gives it back, which may need mending
  */
 typedef struct
 {
@@ -32,6 +33,7 @@ typedef struct
   char *alias;
   char *driver;
   gboolean taken;
+  gboolean managed;
 } MfpRecordFunction;
 
 /**

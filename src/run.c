@@ -78,12 +78,19 @@ static gboolean
 wait_tick (MfpRun *run, gint64 until, GError **error)
 {
   g_autoptr (GError) local = NULL;
+  g_autofree char *refused = NULL;
   gint64 tick = MIN (until, run->ops->now (run->ops) + TICK);
 
-  if (run->ops->wait (run->ops, tick, &local)
-      || (run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
+  if (!run->ops->wait (run->ops, tick, &refused, &local)
+      && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  if (!refused || !mfp_card_find_alias (run->plan->card, refused))
     return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
+  g_set_error (error, MFP_ERROR, MFP_ERROR_GUEST_REFUSED,
+               "the guest's system rejected the removal of '%s'", refused);
   return FALSE;
 }
 

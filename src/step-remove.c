@@ -191,6 +191,7 @@ approach_dropped (MfpRun *run, gpointer data, gboolean *done, GError **error)
   const MfpGuestDevice *device = guest ? mfp_run_find_hostdev (guest, function) : NULL;
   g_autoptr (GHashTable) devices = NULL;
   g_autofree char *xml = NULL;
+  GError *local = NULL;
   gboolean has_address;
 
   *done = guest && !device;
@@ -212,10 +213,15 @@ approach_dropped (MfpRun *run, gpointer data, gboolean *done, GError **error)
     }
   has_address = device->has_address;
   mfp_run_forget_seen (run); /* and @device with it */
-  if (has_address)
-    return run->ops->detach_alias (run->ops, function->alias, error);
   xml = mfp_hostdev_format (run->plan->card, function, MFP_HOSTDEV_HOLD);
-  return run->ops->detach (run->ops, MFP_LIVE, xml, error);
+  if (has_address ? run->ops->detach_alias (run->ops, function->alias, &local)
+                  : run->ops->detach (run->ops, MFP_LIVE, xml, &local))
+    return TRUE;
+  /* libvirt was quicker: look again. */
+  if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    mfp_error_recode (&local, MFP_ERROR_BUSY);
+  g_propagate_error (error, local);
+  return FALSE;
 }
 
 gboolean

@@ -46,15 +46,18 @@ typedef struct
   gboolean given_back;
 } Return;
 
-/* Whether @now is where it belongs: on the driver it came from, or, where that
- * is not known, on any that is not VFIO; none is right only for a function
- * which no driver wanted when it was offered. */
+/* Whether @now is where it belongs: on a host driver. One that libvirt itself
+ * gives back may belong on VFIO, where it was before the domain started; and
+ * without a driver is right only for a function that had none, or that no
+ * driver wanted when it was offered. */
 static gboolean
-is_home (const Return *task, const MfpHostFunction *now)
+is_home (const MfpRun *run, const Return *task, const MfpHostFunction *now)
 {
-  if (task->function->driver)
-    return g_strcmp0 (now->driver, task->function->driver) == 0;
-  return !mfp_driver_is_vfio (now->driver) && (now->driver || task->given_back);
+  gboolean may_be_vfio = !task->function->take && !run->plan->host_only;
+
+  if (now->driver)
+    return may_be_vfio || !mfp_driver_is_vfio (now->driver);
+  return task->given_back && !task->function->driver;
 }
 
 static gboolean
@@ -67,7 +70,7 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
 
   if (!now)
     return FALSE;
-  *done = is_home (task, now);
+  *done = is_home (run, task, now);
   if (*done)
     return TRUE;
   if (!check_group_free (run, now, error))

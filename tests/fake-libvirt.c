@@ -844,10 +844,11 @@ op_check_interrupt (MfpOps *ops, GError **error)
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GError **error)
+op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
 {
   Fake *fake = self_of (ops);
 
+  *refused = NULL;
   if (!begin (fake, FALSE, error))
     return FALSE;
   fake->clock = MAX (fake->clock, until);

@@ -538,8 +538,11 @@ test_to_record_leaving (void)
   ((MfpFunction *) g_ptr_array_index (card->functions, 2))->take = TRUE;
   leaving = mfp_card_to_record (card, TRUE);
   g_assert_true (leaving->leaving);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->taken);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->taken);
+  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->managed);
   g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->taken);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->managed);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->managed);
   g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->taken);
 }
 
