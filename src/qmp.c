@@ -239,7 +239,8 @@ qemu_device_free (gpointer data)
   g_free (device);
 }
 
-/* QEMU reports -1 for a BAR without an address. */
+/* QEMU reports -1 for a BAR without an address. I/O BARs do not count: behind
+ * a PCIe port they mostly get none, and drivers do without. */
 static gboolean
 is_enumerated (JsonNode *device)
 {
@@ -250,7 +251,8 @@ is_enumerated (JsonNode *device)
     {
       JsonNode *region = json_array_get_element (regions, i);
 
-      if (int_member (region, "bar", 0) != BAR_ROM
+      if (g_strcmp0 (string_member (region, "type"), "io") != 0
+          && int_member (region, "bar", 0) != BAR_ROM
           && int_member (region, "address", -1) == -1)
         return FALSE;
     }

@@ -12,7 +12,7 @@
  * @id: QEMU's device id, which is libvirt's alias
  * @parent: (nullable): the id of the bridge or port above; NULL: a root bus
  * @slot, @function: its place on that bus
- * @enumerated: whether each of its BARs has an address that the guest has
+ * @enumerated: whether each of its memory BARs has an address that the guest has
  *   switched on: QEMU shows none before (pci_bar_address() in hw/pci/pci.c)
  *
  * One device of `query-pci` (qapi/pci.json in QEMU).

@@ -260,6 +260,10 @@ test_enumerated (void)
     { "[{\"bar\":6,\"address\":-1}]", TRUE },
     { "[{\"bar\":0,\"address\":274877906944,\"type\":\"memory\",\"mem_type_64\":true}]", TRUE },
     { "[{\"bar\":0}]", FALSE },
+    { "[{\"bar\":0,\"address\":4096,\"type\":\"memory\"},"
+      "{\"bar\":2,\"address\":-1,\"type\":\"io\"}]", TRUE },
+    { "[{\"bar\":0,\"address\":-1,\"type\":\"memory\"},"
+      "{\"bar\":2,\"address\":4096,\"type\":\"io\"}]", FALSE },
   };
 
   FOR_EACH (i, rows)
