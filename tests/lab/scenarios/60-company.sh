@@ -14,10 +14,12 @@ passes "a guest runs" guest_restore
 
 # A guest that does not act
 virsh -q suspend $DOMAIN
-runs 4 "attach --wait to a paused guest: status 4 in time" virt-mfplug attach --wait --timeout 5 $DOMAIN $card
+runs 4 "attach --wait to a paused guest: status 4 in time" virt-mfplug attach --wait --timeout 5 $DOMAIN 03:00 04:00
 like "$errors" "the card is plugged, and the guest has not assigned addresses" "says that the card is plugged"
 virsh -q resume $DOMAIN
-runs 0 "the same command again, the guest running" virt-mfplug attach --wait $DOMAIN $card
+runs 0 "the same command again, the guest running" virt-mfplug attach --wait $DOMAIN 03:00 04:00
+runs 0 "detach" virt-mfplug detach $DOMAIN 03:00 04:00
+runs 0 "attach" virt-mfplug attach $DOMAIN $card
 passes "the guest sees it" wait_guest_sees "0[1-4]:00.3" 120
 virsh -q suspend $DOMAIN
 runs 4 "detach from a paused guest: status 4 in time" virt-mfplug detach --timeout 5 $DOMAIN $card
