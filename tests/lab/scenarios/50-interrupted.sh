@@ -12,8 +12,8 @@ vfio_drivers="0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci"
 
 passes "a guest runs" guest_restore
 
-# stop_at SIGNAL STEP COMMAND...: runs virt-mfplug and sends it the signal when it says that it begins that step
-# goes to $said
+# stop_at SIGNAL STEP COMMAND...: runs virt-mfplug and sends it the signal when it says that it
+# begins that step; what it said goes to $said
 stop_at() {
   local signal=$1 step=$2 pid line count=0
   shift 2
