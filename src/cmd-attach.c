@@ -257,7 +257,7 @@ verify_present (MfpTarget *target, const MfpInvocation *invocation, const Option
   verified = mfp_target_execute (target, invocation, &options->common, plan, error);
   plan->card = NULL;
   mfp_plan_free (plan);
-  if (!verified && g_error_matches (*error, MFP_ERROR, MFP_ERROR_FAILED))
+  if (!verified && mfp_error_is (*error, MFP_ERROR_FAILED))
     mfp_error_recode (error, MFP_ERROR_REFUSED);
   return verified;
 }
@@ -387,7 +387,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
       mfp_plan_free (plan);
       if (done)
         return g_steal_pointer (&text);
-      if (asked_slot || !g_error_matches (local, MFP_ERROR, MFP_ERROR_ALIAS_TAKEN))
+      if (asked_slot || !mfp_error_is (local, MFP_ERROR_ALIAS_TAKEN))
         {
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;

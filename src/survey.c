@@ -20,7 +20,7 @@ survey_function (MfpOps *ops, const MfpPciAddress *address, GPtrArray *functions
 
   if (function)
     g_ptr_array_add (functions, function);
-  if (function || g_error_matches (local, MFP_ERROR, MFP_ERROR_NOT_FOUND))
+  if (function || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
