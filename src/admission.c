@@ -57,10 +57,11 @@ append_function (GString *list, const MfpHostFunction *function)
   g_string_append_printf (list, "%s%s (%s)", list->len ? ", " : "", address, function->driver);
 }
 
-/* Whether @host shares an IOMMU group with a function of @card. */
-static gboolean
-shares_group (const MfpCard *card, const MfpHostFunction *host)
+gboolean
+mfp_admission_concerns (const MfpCard *card, const MfpHostFunction *host)
 {
+  if (mfp_card_find_host (card, &host->address))
+    return TRUE;
   for (guint i = 0; i < host->group->len; i++)
     if (mfp_card_find_host (card, &g_array_index (host->group, MfpPciAddress, i)))
       return TRUE;
@@ -77,7 +78,7 @@ list_in_the_way (const MfpCard *card, const GPtrArray *candidates)
     {
       const MfpHostFunction *host = g_ptr_array_index (candidates, i);
 
-      if (!mfp_card_find_host (card, &host->address) && shares_group (card, host)
+      if (!mfp_card_find_host (card, &host->address) && mfp_admission_concerns (card, host)
           && !mfp_host_function_allows_group (host))
         append_function (list, host);
     }
@@ -121,6 +122,23 @@ mfp_admit_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others
     if (!admit_function (g_ptr_array_index (card->functions, i), devices, live, error))
       return FALSE;
   return admit_groups (card, devices, others, error);
+}
+
+gboolean
+mfp_admit_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
+{
+  for (guint i = 0; i < functions->len; i++)
+    for (guint j = 0; j < guests->len; j++)
+      {
+        const MfpHostFunction *function = g_ptr_array_index (functions, i);
+        const MfpGuest *guest = g_ptr_array_index (guests, j);
+
+        if (mfp_guest_find_holder (guest, &function->address)
+            || mfp_guest_find_record (guest, &function->address))
+          return refuse (error, &function->address,
+                         "is attached to domain '%s'; detach it there first", guest->name);
+      }
+  return TRUE;
 }
 
 gboolean

@@ -29,6 +29,13 @@ typedef enum
 gboolean mfp_admit_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
                          gboolean live, GError **error);
 
+/* Whether @host is a function of @card, or shares an IOMMU group with one. */
+gboolean mfp_admission_concerns (const MfpCard *card, const MfpHostFunction *host);
+
+/* Refuses when one of @guests (element-type MfpGuest) has one of @functions
+ * (element-type MfpHostFunction), or an attach to it has one in hand. */
+gboolean mfp_admit_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error);
+
 /* Checks the kind of domain: QEMU or KVM, on an architecture and a machine
  * that plan.h knows. */
 gboolean mfp_admit_guest (const MfpGuest *guest, GError **error);

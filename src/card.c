@@ -457,28 +457,6 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
   return g_steal_pointer (&card);
 }
 
-gboolean
-mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **error)
-{
-  for (guint i = 0; i < card->functions->len; i++)
-    for (guint j = 0; j < guests->len; j++)
-      {
-        const MfpFunction *function = g_ptr_array_index (card->functions, i);
-        const MfpGuest *guest = g_ptr_array_index (guests, j);
-        g_autofree char *host = NULL;
-
-        if (!mfp_guest_find_holder (guest, &function->host)
-            && !mfp_guest_find_record (guest, &function->host))
-          continue;
-        host = mfp_function_describe (function);
-        g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                     "host function %s is attached to domain '%s'; detach it there first", host,
-                     guest->name);
-        return FALSE;
-      }
-  return TRUE;
-}
-
 void
 mfp_card_adopt_aliases (MfpCard *card, const MfpGuest *guest)
 {

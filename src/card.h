@@ -138,10 +138,6 @@ MfpFunction *mfp_card_lock (const MfpCard *card);
 MfpCard *mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
                               const MfpRecord *record);
 
-/* Refuses (MFP_ERROR_REFUSED) a card with a function that one of @guests
- * (element-type MfpGuest) has, or that an attach to one has in hand. */
-gboolean mfp_card_check_free (const MfpCard *card, const GPtrArray *guests, GError **error);
-
 /* Gives each function the alias that @guest knows it by. */
 void mfp_card_adopt_aliases (MfpCard *card, const MfpGuest *guest);
 

@@ -115,53 +115,73 @@ requested_hosts (const Request *request)
   return hosts;
 }
 
-static gboolean
-any_on_vfio (const MfpCard *card)
+/**
+ * Host:
+ * @devices: (element-type MfpHostFunction): all functions of the devices asked for
+ * @others: (element-type MfpHostFunction): the further members of their IOMMU groups
+ */
+typedef struct
 {
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+  GPtrArray *devices;
+  GPtrArray *others;
+} Host;
 
-      if (mfp_driver_is_vfio (function->driver))
-        return TRUE;
-    }
-  return FALSE;
+static void
+host_clear (Host *host)
+{
+  g_clear_pointer (&host->devices, g_ptr_array_unref);
+  g_clear_pointer (&host->others, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Host, host_clear)
+
+static gboolean
+survey (MfpTarget *target, const Request *request, Host *host, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autoptr (GArray) hosts = requested_hosts (request);
+
+  host->devices = mfp_survey_devices (ops, hosts, error);
+  if (host->devices)
+    host->others = mfp_survey_groups (ops, host->devices, error);
+  return host->others != NULL;
 }
 
-/* Refuses a function that another domain has. Functions on host drivers are
- * free: a guest's are on VFIO. */
+/* Refuses a card of which another domain has a function, or a further member
+ * of an IOMMU group. */
 static gboolean
-check_holders (MfpTarget *target, const MfpCard *card, GError **error)
+check_holders (MfpTarget *target, const MfpCard *card, const Host *host, GError **error)
 {
-  g_autoptr (GPtrArray) guests = NULL;
+  g_autoptr (GPtrArray) wanted = g_ptr_array_new ();
 
-  if (!any_on_vfio (card))
-    return TRUE;
-  guests = mfp_libvirt_other_guests (target->libvirt, error);
-  return guests && mfp_card_check_free (card, guests, error);
+  for (guint i = 0; i < host->devices->len + host->others->len; i++)
+    {
+      MfpHostFunction *function
+          = i < host->devices->len
+                ? g_ptr_array_index (host->devices, i)
+                : g_ptr_array_index (host->others, i - host->devices->len);
+
+      if (mfp_admission_concerns (card, function))
+        g_ptr_array_add (wanted, function);
+    }
+  return mfp_target_check_free (target, wanted, error);
 }
 
 /* Makes the card of the request, as the host has it. */
 static MfpCard *
-make_card (MfpTarget *target, const Options *options, Request *request, GError **error)
+make_card (MfpTarget *target, const Options *options, Request *request, const Host *host,
+           GError **error)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
-  g_autoptr (GArray) hosts = requested_hosts (request);
-  g_autoptr (GPtrArray) devices = mfp_survey_devices (ops, hosts, error);
-  g_autoptr (GPtrArray) others = devices ? mfp_survey_groups (ops, devices, error) : NULL;
-  g_autoptr (MfpCard) card = NULL;
+  g_autoptr (MfpCard) card
+      = request->document ? g_steal_pointer (&request->document)
+                          : mfp_card_from_selections (request->selections, host->devices,
+                                                      request->rest, error);
 
-  if (!others)
-    return NULL;
-  card = request->document ? g_steal_pointer (&request->document)
-                           : mfp_card_from_selections (request->selections, devices,
-                                                       request->rest, error);
   if (!card)
     return NULL;
   for (guint i = 0; options->managed && i < card->functions->len; i++)
     ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
         = strcmp (options->managed, "yes") == 0;
-  if (!mfp_admit_host (card, devices, others, target->live != NULL, error))
+  if (!mfp_admit_host (card, host->devices, host->others, target->live != NULL, error))
     return NULL;
   return g_steal_pointer (&card);
 }
@@ -404,13 +424,15 @@ static char *
 attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
            Request *request, GError **error)
 {
+  g_auto (Host) host = { 0 };
   g_autoptr (MfpCard) card = NULL;
   gboolean asked_slot;
 
   if (!mfp_admit_guest (target->live ? target->live : target->config, error)
-      || !(options->common.dry_run || mfp_target_can_change (target, error)))
+      || !(options->common.dry_run || mfp_target_can_change (target, error))
+      || !survey (target, request, &host, error))
     return NULL;
-  card = make_card (target, options, request, error);
+  card = make_card (target, options, request, &host, error);
   if (!card)
     return NULL;
   if (request->has_slot && card->port && card->port != request->slot.bus)
@@ -431,7 +453,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     return options->common.dry_run ? mfp_devices_format (card)
                                    : mfp_target_report (target, invocation, "attach", card, FALSE);
   asked_slot = card->has_slot;
-  if (!check_holders (target, card, error)
+  if (!check_holders (target, card, &host, error)
       || !settle_slot (target, card, asked_slot, NULL, error)
       || !mfp_card_name_functions (card, error))
     return NULL;

@@ -52,16 +52,13 @@ card_of (const GPtrArray *functions)
 /* Refuses when a domain has one of the functions, or one of their IOMMU
  * groups, whose members cannot be rebound while a guest uses any. */
 static gboolean
-check_free (MfpTarget *target, const GPtrArray *devices, GError **error)
+check_free (MfpTarget *target, const GPtrArray *functions, GError **error)
 {
   g_autoptr (GPtrArray) others
-      = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), devices, error);
-  g_autoptr (GPtrArray) guests = others ? mfp_libvirt_other_guests (target->libvirt, error) : NULL;
-  g_autoptr (MfpCard) named = card_of (devices);
-  g_autoptr (MfpCard) sharing = others ? card_of (others) : NULL;
+      = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), functions, error);
 
-  return guests && mfp_card_check_free (named, guests, error)
-         && mfp_card_check_free (sharing, guests, error);
+  return others && mfp_target_check_free (target, functions, error)
+         && mfp_target_check_free (target, others, error);
 }
 
 static char *

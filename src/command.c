@@ -3,6 +3,7 @@
 
 #include "command.h"
 
+#include "admission.h"
 #include "error.h"
 #include "hostdev-xml.h"
 #include "text.h"
@@ -222,6 +223,31 @@ mfp_target_can_change (MfpTarget *target, GError **error)
                "--dry-run works here",
                driver ? driver : "unknown");
   return FALSE;
+}
+
+/* A guest's functions are on VFIO. */
+static gboolean
+any_on_vfio (const GPtrArray *functions)
+{
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      if (mfp_driver_is_vfio (function->driver))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+gboolean
+mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **error)
+{
+  g_autoptr (GPtrArray) guests = NULL;
+
+  if (!any_on_vfio (functions))
+    return TRUE;
+  guests = mfp_libvirt_other_guests (target->libvirt, error);
+  return guests && mfp_admit_holders (functions, guests, error);
 }
 
 char *

@@ -121,6 +121,10 @@ MfpCard *mfp_read_document (const char *file, GError **error);
 /* Refuses the connection of a driver that cannot plug. */
 gboolean mfp_target_can_change (MfpTarget *target, GError **error);
 
+/* Refuses (MFP_ERROR_REFUSED) when a running domain other than the chosen one
+ * has one of @functions (element-type MfpHostFunction). */
+gboolean mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **error);
+
 /* The result of a command, for stdout, and nothing with --quiet; the caller
  * frees. */
 char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,

@@ -16,8 +16,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (virError, virFreeError)
 
 #define KEEPALIVE_SECONDS 5
 #define KEEPALIVE_COUNT 3 /* a silent peer is given up after 15 to 20 s */
-#define RECONNECT_TRIES 20
-#define RECONNECT_PAUSE (500 * G_TIME_SPAN_MILLISECOND)
+#define RECONNECT_TRIES 60
+#define RECONNECT_PAUSE (500 * G_TIME_SPAN_MILLISECOND) /* a restarted libvirtd asks each QEMU first */
 
 /**
  * MfpLibvirt:

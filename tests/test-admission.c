@@ -362,6 +362,45 @@ test_presence (gconstpointer data)
     g_assert_null (difference);
 }
 
+/* What q35-card.xml has, and what no guest has. */
+static void
+test_holders (void)
+{
+  g_autoptr (GPtrArray) busy = test_host_list (), idle = test_host_list ();
+  g_autoptr (GPtrArray) guests
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
+  g_autoptr (GError) error = NULL;
+
+  g_ptr_array_add (idle, test_host_function ("0000:81:00.4", "vfio-pci", 5, "0000:81:00.4"));
+  g_ptr_array_add (busy, test_host_function ("0000:81:00.4", "vfio-pci", 5, "0000:81:00.4"));
+  g_ptr_array_add (busy, test_host_function ("0000:81:00.3", "vfio-pci", 6, "0000:81:00.3"));
+  g_ptr_array_add (guests, test_load_guest ("pc.xml"));
+  g_ptr_array_add (guests, test_load_guest ("q35-card.xml"));
+  g_ptr_array_add (guests, test_load_guest ("aarch64-virt.xml"));
+  g_assert_true (mfp_admit_holders (idle, guests, &error));
+  g_assert_no_error (error);
+  g_assert_false (mfp_admit_holders (busy, guests, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "host function 0000:81:00.3 is attached to domain 'q35-card'; detach it there "
+                "first");
+}
+
+static void
+test_concerns (void)
+{
+  g_autoptr (MfpCard) card = mfp_card_new ();
+  g_autoptr (MfpHostFunction) own
+      = test_host_function ("0000:01:00.0", "vfio-pci", 5, "0000:01:00.0");
+  g_autoptr (MfpHostFunction) member = test_host_function ("0000:01:00.1", "vfio-pci", 5, CARD_GROUP);
+  g_autoptr (MfpHostFunction) other
+      = test_host_function ("0000:01:00.2", "vfio-pci", 6, "0000:01:00.2");
+
+  add (card, "0000:01:00.0", 0);
+  g_assert_true (mfp_admission_concerns (card, own));
+  g_assert_true (mfp_admission_concerns (card, member));
+  g_assert_false (mfp_admission_concerns (card, other));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -385,6 +424,8 @@ main (int argc, char **argv)
                    test_rest_in_another_group);
   g_test_add_func ("/admission/group/accepts-a-sibling-that-is-held-too", test_rest_held);
   g_test_add_func ("/admission/group/names-the-strangers-and-no-bridge", test_strangers);
+  g_test_add_func ("/admission/holders/refuses-what-another-guest-has", test_holders);
+  g_test_add_func ("/admission/concerns/own-functions-and-group-members", test_concerns);
   g_test_add_func ("/admission/guest/by-type-and-architecture", test_guest_kinds);
   FOR_EACH (i, presences)
     test_add_row ("/admission/presence/", presences[i].name, &presences[i], test_presence);

@@ -469,7 +469,8 @@ test_from_guest_first_device (void)
 {
   static const char *const words[] = { "01:00", NULL };
   g_autoptr (MfpGuest) guest = test_guest (
-      "<domain type='kvm'><devices><hostdev mode='subsystem' type='pci' managed='yes'><source>"
+      "<domain type='kvm'><name>vm</name><devices>"
+      "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
       "<address bus='1' slot='0'/></source><address type='pci' bus='4' slot='0' function='3'/>"
       "</hostdev></devices></domain>");
   g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
@@ -566,32 +567,6 @@ test_to_selections (void)
 }
 
 static void
-test_check_free (void)
-{
-  static const char *const held[] = { "0000:81:00.3" };
-  static const char *const unheld[] = { "0000:01:00.0", "0000:81:00.4" };
-  g_autoptr (MfpCard) busy = card_of (held, (int[]){ 0 }, 1);
-  g_autoptr (MfpCard) idle = card_of (unheld, (int[]){ 0, 1 }, 2);
-  g_autoptr (GPtrArray) guests
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
-  g_autoptr (GError) error = NULL;
-
-  g_ptr_array_add (guests, test_load_guest ("pc.xml"));
-  g_ptr_array_add (guests, test_load_guest ("q35-card.xml"));
-  g_ptr_array_add (guests, test_load_guest ("aarch64-virt.xml"));
-  g_assert_true (mfp_card_check_free (idle, guests, &error));
-  g_assert_no_error (error);
-  g_assert_false (mfp_card_check_free (busy, guests, &error));
-  assert_error (error, MFP_ERROR_REFUSED,
-                "host function 0000:81:00.3 is attached to domain 'q35-card'; detach it there "
-                "first");
-  g_clear_error (&error);
-  g_ptr_array_remove_index (guests, 0); /* now its guest is the first */
-  g_assert_false (mfp_card_check_free (busy, guests, &error));
-  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
-}
-
-static void
 test_adopt_aliases (void)
 {
   static const char *const hosts[] = { "0000:02:00.0", "0000:81:00.2", "0000:01:00.0" };
@@ -660,7 +635,6 @@ main (int argc, char **argv)
   g_test_add_func ("/card/to-record/leaving-names-what-libvirt-gives-back",
                    test_to_record_leaving);
   g_test_add_func ("/card/to-selections/names-each-function", test_to_selections);
-  g_test_add_func ("/card/check-free/refuses-what-another-guest-has", test_check_free);
   g_test_add_func ("/card/adopt-aliases/takes-the-guest-s", test_adopt_aliases);
   g_test_add_func ("/card/free/frees-tuning-and-takes-null", test_free);
   return g_test_run ();
