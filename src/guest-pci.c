@@ -78,19 +78,24 @@ bus_model (const char *name)
   return MFP_BUS_UNKNOWN;
 }
 
+/* A bus without an index, or with that of another, cannot be addressed. */
 static void
 parse_bus (MfpGuest *guest, const xmlNode *node)
 {
   g_autofree char *model = mfp_xml_attribute (node, "model");
   const xmlNode *target = mfp_xml_child (node, "target");
-  MfpBus *bus = g_new0 (MfpBus, 1);
+  MfpBus *bus;
+  guint index;
 
+  if (!mfp_xml_attribute_uint (node, "index", G_MAXUINT8, &index) || mfp_guest_bus (guest, index))
+    return;
+  bus = g_new0 (MfpBus, 1);
+  bus->index = index;
   bus->model = bus_model (model);
   bus->alias = mfp_xml_attribute (mfp_xml_child (node, "alias"), "name");
   bus->hotplug = !target || !mfp_xml_attribute_is (target, "hotplug", "off");
   if (target)
     mfp_xml_attribute_uint (target, "index", G_MAXUINT8, &bus->phb);
-  mfp_xml_attribute_uint (node, "index", G_MAXUINT8, &bus->index);
   g_ptr_array_add (guest->buses, bus);
 }
 
@@ -156,7 +161,7 @@ parse_element (MfpGuest *guest, int depth, xmlNode *node)
     parse_device (guest, node);
   else if (mfp_xml_is (node, "name") && !guest->name)
     guest->name = mfp_xml_text (node);
-  else if (mfp_xml_is (node, "os") && !guest->arch)
+  else if (mfp_xml_is (node, "os") && !guest->arch && !guest->machine)
     parse_os (guest, node);
   else if (mfp_xml_is (node, "metadata"))
     parse_metadata (guest, node);
@@ -175,6 +180,9 @@ read_domain (MfpGuest *guest, xmlTextReader *reader)
       const char *name = (const char *) xmlTextReaderConstLocalName (reader);
       xmlNode *node;
 
+      /* libvirt writes none, and its entities could grow without end. */
+      if (xmlTextReaderNodeType (reader) == XML_READER_TYPE_DOCUMENT_TYPE)
+        return FALSE;
       if (xmlTextReaderNodeType (reader) != XML_READER_TYPE_ELEMENT)
         {
           more = xmlTextReaderRead (reader);
@@ -198,7 +206,7 @@ read_domain (MfpGuest *guest, xmlTextReader *reader)
       parse_element (guest, depth, node);
       more = xmlTextReaderNext (reader);
     }
-  return more == 0 && guest->type;
+  return more == 0 && guest->type && guest->name;
 }
 
 MfpGuest *
@@ -210,12 +218,14 @@ mfp_guest_parse (const char *xml, GError **error)
   guest->buses = g_ptr_array_new_with_free_func (bus_free);
   guest->devices = g_ptr_array_new_with_free_func (device_free);
   guest->records = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_record_free);
-  if (!reader || !read_domain (guest, reader))
-    {
-      mfp_xml_set_error (error, "domain XML");
-      return NULL;
-    }
-  return g_steal_pointer (&guest);
+  if (reader && read_domain (guest, reader))
+    return g_steal_pointer (&guest);
+  if (xmlGetLastError () || !reader)
+    mfp_xml_set_error (error, "domain XML");
+  else
+    g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                         "domain XML: this is no <domain> with a type and a name");
+  return NULL;
 }
 
 const MfpBus *

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define CLASS_MAX 0xffffff /* 24 bits */
+
 static xmlNode *
 child_capability (const xmlNode *node, const char *type)
 {
@@ -16,6 +18,15 @@ child_capability (const xmlNode *node, const char *type)
     if (mfp_xml_is (child, "capability") && mfp_xml_attribute_is (child, "type", type))
       return child;
   return NULL;
+}
+
+/* The class code in @text (nullable), or 0: unknown. */
+static guint
+parse_class (const char *text)
+{
+  guint64 code = text ? g_ascii_strtoull (text, NULL, 16) : 0;
+
+  return code <= CLASS_MAX ? (guint) code : 0;
 }
 
 static void
@@ -63,7 +74,7 @@ mfp_host_function_parse (const char *xml, GError **error)
   function->vendor = mfp_xml_text (mfp_xml_child (pci, "vendor"));
   function->product = mfp_xml_text (mfp_xml_child (pci, "product"));
   class_code = mfp_xml_text (mfp_xml_child (pci, "class"));
-  function->class_code = class_code ? (guint) g_ascii_strtoull (class_code, NULL, 16) : 0;
+  function->class_code = parse_class (class_code);
   function->is_bridge = child_capability (pci, "pci-bridge") != NULL;
   parse_group (mfp_xml_child (pci, "iommuGroup"), function);
   return g_steal_pointer (&function);

@@ -149,6 +149,19 @@ test_sparse (void)
 }
 
 static void
+test_class_of_too_many_bits (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpHostFunction) function = mfp_host_function_parse (
+      "<device><name>pci_0000_01_00_0</name><capability type='pci'><class>0x1000000</class>"
+      "</capability></device>",
+      &error);
+
+  g_assert_no_error (error);
+  g_assert_cmphex (function->class_code, ==, 0);
+}
+
+static void
 test_is_vfio (void)
 {
   static const struct
@@ -218,6 +231,7 @@ main (int argc, char **argv)
   FOR_EACH (i, bad)
     test_add_row ("/host-device/parse/refuses-", bad[i].name, &bad[i], test_bad);
   g_test_add_func ("/host-device/parse/needs-only-name-and-capability", test_sparse);
+  g_test_add_func ("/host-device/parse/drops-a-class-of-too-many-bits", test_class_of_too_many_bits);
   g_test_add_func ("/host-device/driver-is-vfio/knows-the-variants", test_is_vfio);
   g_test_add_func ("/host-device/allows-group/as-the-kernel-does", test_allows_group);
   return g_test_run ();
