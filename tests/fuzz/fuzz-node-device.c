@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The XML of a node device, as libvirt gives it. */
+#include "config.h"
+
+#include "fuzz.h"
+#include "host-device.h"
+
+static void
+check_function (const MfpHostFunction *function)
+{
+  g_autofree char *name = mfp_pci_address_format_node_name (&function->address);
+  MfpPciAddress again;
+
+  g_assert_true (mfp_pci_address_parse_node_name (name, &again));
+  g_assert_true (mfp_pci_address_equal (&function->address, &again));
+  g_assert_cmpint (function->iommu_group, >=, MFP_NO_IOMMU_GROUP);
+  g_assert_cmphex (function->class_code, <=, 0xffffff);
+  if (function->iommu_group == MFP_NO_IOMMU_GROUP)
+    g_assert_cmpuint (function->group->len, ==, 0);
+  if (!function->driver || mfp_driver_is_vfio (function->driver))
+    g_assert_true (mfp_host_function_allows_group (function));
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  g_autofree char *xml = fuzz_text (data, size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpHostFunction) function = mfp_host_function_parse (xml, &error);
+
+  fuzz_assert_outcome (function != NULL, error);
+  if (function)
+    check_function (function);
+  return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* QEMU's answer to a command, passed on by libvirt. */
+#include "config.h"
+
+#include "fuzz.h"
+#include "monitor.h"
+
+#include <string.h>
+
+typedef struct
+{
+  MfpOps ops;
+  const char *answer;
+} Monitor;
+
+static char *
+answer (MfpOps *ops, const char *command G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+  return g_strdup (((Monitor *) ops)->answer);
+}
+
+static void
+check_devices (MfpOps *ops, gboolean is_return)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GHashTable) ids = mfp_monitor_list_devices (ops, &error);
+
+  fuzz_assert_outcome (ids != NULL, error);
+  g_assert_true (is_return || !ids);
+}
+
+static void
+check_pci (MfpOps *ops, gboolean is_return)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) devices = mfp_monitor_query_pci (ops, &error);
+
+  fuzz_assert_outcome (devices != NULL, error);
+  g_assert_true (is_return || !devices);
+  for (guint i = 0; devices && i < devices->len; i++)
+    {
+      const MfpQemuDevice *device = g_ptr_array_index (devices, i);
+
+      g_assert_cmpstr (device->id, !=, "");
+      g_assert_cmpstr (mfp_qmp_find_device (devices, device->id)->id, ==, device->id);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  g_autofree char *text = fuzz_text (data, size);
+  Monitor monitor = { .ops = { .qmp = answer }, .answer = text };
+  g_autoptr (GError) error = NULL;
+  gboolean is_return = mfp_monitor_tell (&monitor.ops, "{}", &error);
+
+  fuzz_assert_outcome (is_return, error);
+  /* The message goes to a terminal, and into our own JSON. */
+  g_assert_true (!error || g_utf8_validate (error->message, -1, NULL));
+  check_devices (&monitor.ops, is_return);
+  check_pci (&monitor.ops, is_return);
+  return 0;
+}
