@@ -147,6 +147,56 @@ test_check (gconstpointer data)
     g_assert_no_error (error);
 }
 
+#define DEEP 1000000
+
+static char *
+repeat (const char *text, guint count)
+{
+  GString *string = g_string_new (NULL);
+
+  while (count-- > 0)
+    g_string_append (string, text);
+  return g_string_free (string, FALSE);
+}
+
+/* Each would fill a parser's stack. */
+static void
+test_check_deep (void)
+{
+  static const char *const levels[] = { "[", "{\"a\":", "[\"\\\"\",", "/*\"*/[/*\"*/" };
+
+  FOR_EACH (i, levels)
+    {
+      g_autofree char *deep = repeat (levels[i], DEEP);
+      g_autofree char *answer = g_strconcat ("{\"return\":", deep, NULL);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (mfp_qmp_check (answer, &error));
+      assert_error (error, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: {\"return\":");
+    }
+}
+
+/* Brackets side by side, or in a text, are no depth; nor are the bridges of any machine. */
+static void
+test_check_long (void)
+{
+  static const char *const items[] = { "[[{}]],", "\"[{/\\\"[\"," };
+  g_autofree char *opened = repeat ("[", 900), *closed = repeat ("]", 900);
+  g_autofree char *nested = g_strconcat ("{\"return\":", opened, closed, "}", NULL);
+  g_autoptr (GError) error = NULL;
+
+  FOR_EACH (i, items)
+    {
+      g_autofree char *list = repeat (items[i], 5000);
+      g_autofree char *answer = g_strconcat ("{\"return\":[", list, "1]}", NULL);
+
+      g_assert_true (mfp_qmp_check (answer, &error));
+      g_assert_no_error (error);
+    }
+  g_assert_true (mfp_qmp_check (nested, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_refusal_passes (void)
 {
@@ -351,6 +401,8 @@ main (int argc, char **argv)
     test_add_row ("/qmp/check/", answers[i].name, &answers[i], test_check);
   g_test_add_func ("/qmp/check/cuts-long-garbage", test_long_garbage);
   g_test_add_func ("/qmp/check/cuts-between-characters", test_garbage_utf8);
+  g_test_add_func ("/qmp/check/refuses-what-would-fill-the-stack", test_check_deep);
+  g_test_add_func ("/qmp/check/takes-what-is-long-and-not-deep", test_check_long);
   g_test_add_func ("/qmp/refusal-passes/by-its-text", test_refusal_passes);
   g_test_add_func ("/qmp/parse-devices/finds-the-names", test_parse_devices);
   g_test_add_func ("/qmp/parse-devices/fails-on-errors-and-other-answers",
