@@ -132,16 +132,12 @@ parse_device (MfpGuest *guest, xmlNode *node)
 }
 
 static void
-parse_metadata (MfpGuest *guest, const xmlNode *metadata)
+parse_metadata (MfpGuest *guest, const xmlNode *node)
 {
-  for (const xmlNode *node = mfp_xml_first_element (metadata); node;
-       node = mfp_xml_next_element (node))
-    {
-      MfpRecord *record = mfp_record_parse (node);
+  MfpRecord *record = mfp_record_parse (node);
 
-      if (record)
-        g_ptr_array_add (guest->records, record);
-    }
+  if (record)
+    g_ptr_array_add (guest->records, record);
 }
 
 static void
@@ -153,58 +149,92 @@ parse_os (MfpGuest *guest, const xmlNode *os)
   guest->machine = mfp_xml_attribute (type, "machine");
 }
 
-/* Takes what is of use from a child of <domain> or of <devices>. */
-static void
-parse_element (MfpGuest *guest, int depth, xmlNode *node)
+/* Where the reader is. */
+typedef enum
 {
-  if (depth == 2)
+  IN_DOMAIN,
+  IN_DEVICES,
+  IN_METADATA,
+} Section;
+
+/* Whether the element that the reader is at is of use to parse_element(). */
+static gboolean
+is_wanted (xmlTextReader *reader, Section section)
+{
+  const char *name = (const char *) xmlTextReaderConstLocalName (reader);
+  const char *uri = (const char *) xmlTextReaderConstNamespaceUri (reader);
+
+  if (section == IN_DOMAIN)
+    return strcmp (name, "name") == 0 || strcmp (name, "os") == 0;
+  return section == IN_DEVICES || (uri && g_str_has_prefix (uri, MFP_RECORD_NAMESPACE));
+}
+
+static void
+parse_element (MfpGuest *guest, Section section, xmlNode *node)
+{
+  if (section == IN_DEVICES)
     parse_device (guest, node);
+  else if (section == IN_METADATA)
+    parse_metadata (guest, node);
   else if (mfp_xml_is (node, "name") && !guest->name)
     guest->name = mfp_xml_text (node);
   else if (mfp_xml_is (node, "os") && !guest->arch && !guest->machine)
     parse_os (guest, node);
-  else if (mfp_xml_is (node, "metadata"))
-    parse_metadata (guest, node);
 }
 
-/* Moves the reader through the elements of depth 1, and of depth 2 below
- * <devices>, one subtree in memory at a time. */
+/* Reads the attributes of <domain>, at which the reader is. */
+static gboolean
+parse_domain (MfpGuest *guest, xmlTextReader *reader)
+{
+  const xmlNode *node = xmlTextReaderCurrentNode (reader);
+
+  guest->type = mfp_xml_attribute (node, "type");
+  guest->id = mfp_xml_attribute (node, "id");
+  return mfp_xml_is (node, "domain");
+}
+
+/* Takes what is of use from the element that the reader is at, and moves on:
+ * into <domain>, <devices> and <metadata>, past all else, of which one subtree
+ * at a time is in memory. Returns what xmlTextReaderRead() does. */
+static int
+read_element (MfpGuest *guest, xmlTextReader *reader, Section *section)
+{
+  const char *name = (const char *) xmlTextReaderConstLocalName (reader);
+  int depth = xmlTextReaderDepth (reader);
+
+  if (depth == 0)
+    return parse_domain (guest, reader) ? xmlTextReaderRead (reader) : -1;
+  if (depth == 1)
+    *section = strcmp (name, "devices") == 0    ? IN_DEVICES
+               : strcmp (name, "metadata") == 0 ? IN_METADATA
+                                                : IN_DOMAIN;
+  if (depth == 1 && *section != IN_DOMAIN)
+    return xmlTextReaderRead (reader);
+  if (is_wanted (reader, *section))
+    {
+      xmlNode *node = xmlTextReaderExpand (reader);
+
+      if (!node)
+        return -1;
+      parse_element (guest, *section, node);
+    }
+  return xmlTextReaderNext (reader);
+}
+
 static gboolean
 read_domain (MfpGuest *guest, xmlTextReader *reader)
 {
+  Section section = IN_DOMAIN;
   int more = xmlTextReaderRead (reader);
 
   while (more == 1)
     {
-      int depth = xmlTextReaderDepth (reader);
-      const char *name = (const char *) xmlTextReaderConstLocalName (reader);
-      xmlNode *node;
-
       /* libvirt writes none, and its entities could grow without end. */
       if (xmlTextReaderNodeType (reader) == XML_READER_TYPE_DOCUMENT_TYPE)
         return FALSE;
-      if (xmlTextReaderNodeType (reader) != XML_READER_TYPE_ELEMENT)
-        {
-          more = xmlTextReaderRead (reader);
-          continue;
-        }
-      if (depth == 0)
-        {
-          if (g_strcmp0 (name, "domain") != 0)
-            return FALSE;
-          guest->type = mfp_xml_attribute (xmlTextReaderCurrentNode (reader), "type");
-          guest->id = mfp_xml_attribute (xmlTextReaderCurrentNode (reader), "id");
-        }
-      if (depth == 0 || (depth == 1 && g_strcmp0 (name, "devices") == 0))
-        {
-          more = xmlTextReaderRead (reader);
-          continue;
-        }
-      node = xmlTextReaderExpand (reader);
-      if (!node)
-        return FALSE;
-      parse_element (guest, depth, node);
-      more = xmlTextReaderNext (reader);
+      more = xmlTextReaderNodeType (reader) == XML_READER_TYPE_ELEMENT
+                 ? read_element (guest, reader, &section)
+                 : xmlTextReaderRead (reader);
     }
   return more == 0 && guest->type && guest->name;
 }
