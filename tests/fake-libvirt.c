@@ -13,7 +13,9 @@
 #define EJECT_DELAY (700 * G_TIME_SPAN_MILLISECOND)
 #define EVENT_DELAY (50 * G_TIME_SPAN_MILLISECOND)
 #define GROUP_HELD (400 * G_TIME_SPAN_MILLISECOND) /* by QEMU, after the last removal */
+#define ASK_AGAIN (5 * G_TIME_SPAN_SECOND) /* pcie_cap_slot_unplug_request_cb() in hw/pci/pcie.c */
 #define NEVER G_MAXINT64
+#define UNPLUG_PENDING "Device %s is already in the process of unplug"
 
 typedef struct
 {
@@ -29,16 +31,20 @@ typedef struct
   char *alias;
   gboolean assigned;
   MfpPciAddress guest;
+  gboolean multifunction;
   gboolean managed;
   gint64 forget_at; /* when libvirt acts on QEMU's report; NEVER */
 } Hostdev;
 
+/* What QEMU has. */
 typedef struct
 {
   char *id;
   MfpPciAddress host;
   MfpPciAddress guest;
-  gint64 gone_at; /* NEVER: nobody asked */
+  gint64 asked_at; /* when its removal was last asked for; NEVER */
+  gboolean leaves; /* with its slot, when the guest acts on that */
+  gint64 gone_at;  /* NEVER: the guest does not act */
 } QemuDevice;
 
 struct _Fake
@@ -111,69 +117,82 @@ refuse (GError **error, MfpError code, const char *format, ...)
 
 /* ---- the model's parts ---- */
 
+static gpointer
+find (GPtrArray *list, gconstpointer wanted, GEqualFunc matches)
+{
+  guint index;
+
+  return g_ptr_array_find_with_equal_func (list, wanted, matches, &index)
+             ? g_ptr_array_index (list, index)
+             : NULL;
+}
+
+static gboolean
+function_is_at (gconstpointer function, gconstpointer address)
+{
+  return mfp_pci_address_equal (&((const HostFunction *) function)->address, address);
+}
+
 static HostFunction *
 find_function (const Fake *fake, const MfpPciAddress *host)
 {
-  for (guint i = 0; i < fake->functions->len; i++)
-    {
-      HostFunction *function = g_ptr_array_index (fake->functions, i);
+  return find (fake->functions, host, function_is_at);
+}
 
-      if (mfp_pci_address_equal (&function->address, host))
-        return function;
-    }
-  return NULL;
+static gboolean
+hostdev_is_of (gconstpointer hostdev, gconstpointer host)
+{
+  return mfp_pci_address_equal (&((const Hostdev *) hostdev)->host, host);
 }
 
 static Hostdev *
 find_hostdev (GPtrArray *list, const MfpPciAddress *host)
 {
-  for (guint i = 0; i < list->len; i++)
-    {
-      Hostdev *hostdev = g_ptr_array_index (list, i);
+  return find (list, host, hostdev_is_of);
+}
 
-      if (mfp_pci_address_equal (&hostdev->host, host))
-        return hostdev;
-    }
-  return NULL;
+static gboolean
+hostdev_is_shown_at (gconstpointer hostdev, gconstpointer guest)
+{
+  const Hostdev *shown = hostdev;
+
+  return shown->assigned && mfp_pci_address_equal (&shown->guest, guest);
+}
+
+static gboolean
+hostdev_is_called (gconstpointer hostdev, gconstpointer alias)
+{
+  return g_strcmp0 (((const Hostdev *) hostdev)->alias, alias) == 0;
 }
 
 static Hostdev *
 find_alias (const Fake *fake, const char *alias)
 {
-  for (guint i = 0; i < fake->live->len; i++)
-    {
-      Hostdev *hostdev = g_ptr_array_index (fake->live, i);
+  return find (fake->live, alias, hostdev_is_called);
+}
 
-      if (g_strcmp0 (hostdev->alias, alias) == 0)
-        return hostdev;
-    }
-  return NULL;
+static gboolean
+device_is_called (gconstpointer device, gconstpointer id)
+{
+  return g_strcmp0 (((const QemuDevice *) device)->id, id) == 0;
 }
 
 static QemuDevice *
 find_device (const Fake *fake, const char *id)
 {
-  for (guint i = 0; i < fake->qemu->len; i++)
-    {
-      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+  return find (fake->qemu, id, device_is_called);
+}
 
-      if (g_strcmp0 (device->id, id) == 0)
-        return device;
-    }
-  return NULL;
+static gboolean
+device_is_at (gconstpointer device, gconstpointer guest)
+{
+  return mfp_pci_address_equal (&((const QemuDevice *) device)->guest, guest);
 }
 
 static QemuDevice *
 find_place (const Fake *fake, const MfpPciAddress *guest)
 {
-  for (guint i = 0; i < fake->qemu->len; i++)
-    {
-      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
-
-      if (mfp_pci_address_equal (&device->guest, guest))
-        return device;
-    }
-  return NULL;
+  return find (fake->qemu, guest, device_is_at);
 }
 
 static gboolean
@@ -288,17 +307,30 @@ end_domain (Fake *fake)
   fake->running = FALSE;
 }
 
-/* The guest's system ejects the slot of @guest, if it listens. */
+/* The guest's system, if it listens, ejects the slot of @asked. */
 static void
-request_eject (Fake *fake, const MfpPciAddress *guest)
+request_eject (Fake *fake, QemuDevice *asked)
 {
+  asked->asked_at = fake->clock;
   for (guint i = 0; i < fake->qemu->len; i++)
     {
       QemuDevice *device = g_ptr_array_index (fake->qemu, i);
 
-      if (mfp_pci_address_same_slot (&device->guest, guest))
-        device->gone_at = fake->silent ? NEVER : fake->clock + EJECT_DELAY;
+      if (!mfp_pci_address_same_slot (&device->guest, &asked->guest))
+        continue;
+      device->leaves = TRUE;
+      if (!fake->silent)
+        device->gone_at = MIN (device->gone_at, fake->clock + EJECT_DELAY);
     }
+}
+
+/* Whether QEMU refuses to ask for @device once more: a native port does for a
+ * while, in the guest's time. With ACPI it does not (since 7.2.3). */
+static gboolean
+is_asked_too_soon (const Fake *fake, const QemuDevice *device)
+{
+  return fake->hotplug == FAKE_NATIVE && device->asked_at != NEVER
+         && (fake->silent || fake->clock < device->asked_at + ASK_AGAIN);
 }
 
 /* ---- faults ---- */
@@ -433,12 +465,15 @@ append_metadata (GString *xml, const Fake *fake)
   g_hash_table_iter_init (&iterator, fake->metadata);
   while (g_hash_table_iter_next (&iterator, &uri, &element))
     {
-      /* libvirt puts the namespace into the element's first tag. */
-      const char *rest = (const char *) element + strlen ("<card");
+      g_autoptr (xmlDoc) doc = mfp_xml_parse (element, strlen (element), "metadata", NULL);
+      xmlNode *root = doc ? xmlDocGetRootElement (doc) : NULL;
+      g_autofree char *text = NULL;
 
-      g_string_append_printf (xml, "<m:card xmlns:m='%s'", (const char *) uri);
-      g_string_append_len (xml, rest, (gssize) (strrchr (rest, '<') - rest));
-      g_string_append (xml, "</m:card>");
+      g_assert_nonnull (root);
+      /* libvirt gives the element the namespace, and not its children. */
+      xmlSetNs (root, xmlNewNs (root, uri, BAD_CAST MFP_RECORD_PREFIX));
+      text = mfp_xml_serialize (root);
+      g_string_append (xml, text);
     }
   g_string_append (xml, "</metadata>");
 }
@@ -542,24 +577,57 @@ parse_hostdev (const char *xml)
   hostdev->alias = mfp_xml_attribute (mfp_xml_child (root, "alias"), "name");
   hostdev->managed = mfp_xml_attribute_is (root, "managed", "yes");
   hostdev->assigned = mfp_xml_attribute_is (mfp_xml_child (root, "address"), "type", "pci");
+  hostdev->multifunction
+      = mfp_xml_attribute_is (mfp_xml_child (root, "address"), "multifunction", "on");
   if (hostdev->assigned)
     g_assert_true (mfp_xml_address (mfp_xml_child (root, "address"), &hostdev->guest));
   hostdev->forget_at = NEVER;
   return hostdev;
 }
 
-/* QEMU opens the function. */
+/* QEMU opens the function; its words. */
 static gboolean
 open_function (Fake *fake, const MfpPciAddress *host, GError **error)
 {
   const HostFunction *function = find_function (fake, host);
+  g_autofree char *address = mfp_pci_address_format (host);
 
   if (!function || !mfp_driver_is_vfio (function->driver))
-    return refuse (error, MFP_ERROR_FAILED, "not bound to vfio-pci");
+    return refuse (error, MFP_ERROR_FAILED, "vfio %s: no such device in the group", address);
   if (!group_is_viable (fake, function->group))
-    return refuse (error, MFP_ERROR_FAILED, "group is not viable");
+    return refuse (error, MFP_ERROR_FAILED, "vfio %s: group %d is not viable", address,
+                   function->group);
   if (!group_in_qemu (fake, function->group) && !fake->access[function->group])
-    return refuse (error, MFP_ERROR_FAILED, "/dev/vfio: No such file or directory");
+    return refuse (error, MFP_ERROR_FAILED,
+                   "vfio %s: failed to open /dev/vfio/%d: No such file or directory", address,
+                   function->group);
+  return TRUE;
+}
+
+/* Whether the slot takes a device at @guest; QEMU's words. */
+static gboolean
+check_slot (const Fake *fake, const MfpPciAddress *guest, gboolean multifunction, GError **error)
+{
+  MfpPciAddress zero = mfp_pci_address_with_function (guest, 0);
+  const QemuDevice *first = find_place (fake, &zero);
+
+  if (find_place (fake, guest))
+    return refuse (error, MFP_ERROR_FAILED, "PCI: slot %u function %u not available for vfio-pci",
+                   guest->slot, guest->function);
+  if (guest->function != 0 && first)
+    return refuse (error, MFP_ERROR_FAILED,
+                   "PCI: slot %u function 0 already occupied by vfio-pci, new func vfio-pci "
+                   "cannot be exposed to guest.",
+                   guest->slot);
+  for (guint i = 1; guest->function == 0 && !multifunction && i < MFP_PCI_FUNCTIONS; i++)
+    {
+      MfpPciAddress sibling = mfp_pci_address_with_function (guest, i);
+
+      if (find_place (fake, &sibling))
+        return refuse (error, MFP_ERROR_FAILED,
+                       "PCI: %x.0 indicates single function, but %x.%x is already populated.",
+                       guest->slot, guest->slot, i);
+    }
   return TRUE;
 }
 
@@ -571,34 +639,74 @@ add_to_qemu (Fake *fake, const char *id, const MfpPciAddress *host, const MfpPci
   device->id = g_strdup (id);
   device->host = *host;
   device->guest = *guest;
+  device->asked_at = NEVER;
   device->gone_at = NEVER;
   g_ptr_array_add (fake->qemu, device);
 }
 
+/* What libvirt checks before it touches anything. */
 static gboolean
-attach_live (Fake *fake, Hostdev *hostdev, GError **error)
+check_attach (Fake *fake, const Hostdev *hostdev, GError **error)
 {
   const HostFunction *function = find_function (fake, &hostdev->host);
 
   if (find_alias (fake, hostdev->alias))
-    return refuse (error, MFP_ERROR_ALIAS_TAKEN, "libvirt says: non unique alias");
+    return refuse (error, MFP_ERROR_ALIAS_TAKEN, "libvirt says: non unique alias detected: %s",
+                   hostdev->alias);
   if (find_hostdev (fake->live, &hostdev->host))
-    return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
-  fake->access[function->group] = mfp_driver_is_vfio (function->driver);
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: PCI device is in use by domain vm");
   if (!mfp_driver_is_vfio (function->driver))
-    return refuse (error, MFP_ERROR_FAILED, "libvirt says: Unmanaged PCI device must be manually detached");
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: Unmanaged PCI device must be manually detached from the host");
+  return TRUE;
+}
+
+/* Gives it to QEMU, unless it is only to be held. */
+static gboolean
+plug (Fake *fake, const Hostdev *hostdev, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
   if (!hostdev->assigned)
     return TRUE;
   if (hostdev->guest.function != 0)
-    return refuse (error, MFP_ERROR_FAILED, "libvirt says: Only PCI device addresses with function=0");
-  if (find_place (fake, &hostdev->guest))
-    return refuse (error, MFP_ERROR_FAILED, "libvirt says: address in use");
-  if (!open_function (fake, &hostdev->host, error))
-    {
-      fake->access[function->group] = FALSE; /* a failed attach tears it down */
-      return FALSE;
-    }
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: Only PCI device addresses with function=0 are supported");
+  if (find (fake->live, &hostdev->guest, hostdev_is_shown_at))
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: Attempted double use of PCI Address");
+  if (!check_slot (fake, &hostdev->guest, hostdev->multifunction, &local)
+      || !open_function (fake, &hostdev->host, &local))
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: unable to execute QEMU command 'device_add': %s",
+                   local->message);
   add_to_qemu (fake, hostdev->alias, &hostdev->host, &hostdev->guest);
+  return TRUE;
+}
+
+static gboolean
+attach_live (Fake *fake, const Hostdev *hostdev, GError **error)
+{
+  gboolean *access;
+
+  if (!check_attach (fake, hostdev, error))
+    return FALSE;
+  access = &fake->access[find_function (fake, &hostdev->host)->group];
+  *access = TRUE;
+  /* A failed plug tears it down, for the siblings too. */
+  *access = plug (fake, hostdev, error);
+  return *access;
+}
+
+static gboolean
+attach_config (Fake *fake, const Hostdev *hostdev, GError **error)
+{
+  if (find_hostdev (fake->config, &hostdev->host))
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: device is already in the domain configuration");
+  if (hostdev->assigned && find (fake->config, &hostdev->guest, hostdev_is_shown_at))
+    return refuse (error, MFP_ERROR_FAILED,
+                   "libvirt says: Attempted double use of PCI Address");
   return TRUE;
 }
 
@@ -611,12 +719,9 @@ op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
   if (!begin (fake, TRUE, error) || (form == MFP_LIVE && !need_running (fake, error)))
     return FALSE;
   hostdev = parse_hostdev (xml);
-  if (form == MFP_LIVE ? !attach_live (fake, hostdev, error)
-                       : find_hostdev (fake->config, &hostdev->host) != NULL)
+  if (form == MFP_LIVE ? !attach_live (fake, hostdev, error) : !attach_config (fake, hostdev, error))
     {
       hostdev_free (hostdev);
-      if (form == MFP_CONFIG)
-        refuse (error, MFP_ERROR_FAILED, "libvirt says: device is already in the domain configuration");
       return FALSE;
     }
   g_ptr_array_add (form == MFP_LIVE ? fake->live : fake->config, hostdev);
@@ -650,9 +755,9 @@ detach_live (Fake *fake, Hostdev *hostdev, GError **error)
       forget_hostdev (fake, hostdev);
       return TRUE;
     }
-  if (device->gone_at != NEVER)
-    return refuse (error, MFP_ERROR_BUSY, "libvirt says: already in the process of unplug");
-  request_eject (fake, &device->guest);
+  if (is_asked_too_soon (fake, device))
+    return refuse (error, MFP_ERROR_BUSY, "libvirt says: " UNPLUG_PENDING, device->id);
+  request_eject (fake, device);
   return TRUE;
 }
 
@@ -686,15 +791,22 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
     return FALSE;
   hostdev = find_alias (fake, alias);
   if (!hostdev)
-    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no device found with alias");
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: internal error: no device found with alias %s",
+                   alias);
   return detach_live (fake, hostdev, error) && end (fake, error);
 }
 
 /* ---- QMP ---- */
 
-static char *
-answer_error (const char *class, const char *text)
+static char *G_GNUC_PRINTF (2, 3)
+answer_error (const char *class, const char *format, ...)
 {
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
   return g_strdup_printf ("{\"error\":{\"class\":\"%s\",\"desc\":\"%s\"}}", class, text);
 }
 
@@ -714,11 +826,9 @@ qmp_device_add (Fake *fake, JsonObject *arguments)
   guest.function = (guint8) function;
   zero = mfp_pci_address_with_function (&guest, 0);
   if (find_device (fake, id))
-    return answer_error ("GenericError", "Duplicate device ID");
-  if (find_place (fake, &guest) || find_place (fake, &zero))
-    return answer_error ("GenericError", "PCI: slot in use");
-  if (!open_function (fake, &host, &error))
-    return answer_error ("GenericError", error->message);
+    return answer_error ("GenericError", "Duplicate device ID '%s' for device", id);
+  if (!check_slot (fake, &guest, FALSE, &error) || !open_function (fake, &host, &error))
+    return answer_error ("GenericError", "%s", error->message);
   add_to_qemu (fake, id, &host, &guest);
   if (fake->stranger)
     {
@@ -739,18 +849,19 @@ qmp_device_add (Fake *fake, JsonObject *arguments)
 static char *
 qmp_device_del (Fake *fake, JsonObject *arguments)
 {
-  QemuDevice *device = find_device (fake, json_object_get_string_member (arguments, "id"));
+  const char *id = json_object_get_string_member (arguments, "id");
+  QemuDevice *device = find_device (fake, id);
   MfpPciAddress zero;
 
   if (!device)
-    return answer_error ("DeviceNotFound", "Device not found");
-  if (device->gone_at != NEVER)
-    return answer_error ("GenericError", "Device is already in the process of unplug");
+    return answer_error ("DeviceNotFound", "Device '%s' not found", id);
+  if (is_asked_too_soon (fake, device))
+    return answer_error ("GenericError", UNPLUG_PENDING, device->id);
   zero = mfp_pci_address_with_function (&device->guest, 0);
   if (fake->hotplug == FAKE_NATIVE && !find_place (fake, &zero))
     remove_device (fake, device);
   else
-    request_eject (fake, &device->guest);
+    request_eject (fake, device);
   return g_strdup ("{\"return\":{}}");
 }
 
@@ -949,10 +1060,27 @@ fake_mend (Fake *fake)
   fake->operation = 0;
   fake->armed = FALSE;
   fake->broken = FALSE;
-  fake->silent = FALSE;
   fake->interrupted = FALSE;
+  fake_let_guest_go (fake);
+}
+
+void
+fake_stop_guest (Fake *fake)
+{
+  fake->silent = TRUE;
+}
+
+void
+fake_let_guest_go (Fake *fake)
+{
+  fake->silent = FALSE;
   for (guint i = 0; i < fake->qemu->len; i++)
-    ((QemuDevice *) g_ptr_array_index (fake->qemu, i))->gone_at = NEVER;
+    {
+      QemuDevice *device = g_ptr_array_index (fake->qemu, i);
+
+      if (device->leaves)
+        device->gone_at = MIN (device->gone_at, fake->clock + EJECT_DELAY);
+    }
 }
 
 guint

@@ -59,6 +59,11 @@ void fake_fail_at (Fake *fake, guint operation, FakeFault fault);
 void fake_fail_at_random (Fake *fake, guint odds);
 void fake_mend (Fake *fake); /* no more faults; the guest answers again */
 
+/* The guest's system stops, as a paused one does, and goes on: then it does what
+ * it was asked meanwhile. */
+void fake_stop_guest (Fake *fake);
+void fake_let_guest_go (Fake *fake);
+
 /* Operations since the last fake_fail_at() or fake_mend(). */
 guint fake_operations (const Fake *fake);
 
