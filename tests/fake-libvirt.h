@@ -8,9 +8,10 @@
  * function other than 0 is refused; QEMU queues functions until function 0
  * comes; an eject takes the whole slot; libvirt forgets a device some time
  * after QEMU did; an unassigned device is dropped without asking QEMU; dropping
- * one member of an IOMMU group takes the access of all; the kernel refuses to
- * rebind a function whose group is in use, and QEMU keeps it in use for a
- * moment after the last removal.
+ * one member of an IOMMU group takes the access of all, and so does a failed
+ * plug; the kernel refuses to rebind a function whose group is in use, and QEMU
+ * keeps it in use for a moment after the last removal. test-rules.c tries each
+ * of those that can be tried on the model and, in the lab, on the real ones.
  */
 #pragma once
 
