@@ -71,11 +71,12 @@ read_request (const Options *options, const GStrv arguments, Request *request, G
 {
   gboolean unassigned, unmanaged;
 
-  if (!arguments[0] || (!arguments[1] && !options->common.file)
-      || (arguments[1] && options->common.file))
+  if (!mfp_check_words ("attach", arguments, &options->common, error))
+    return FALSE;
+  if (options->wait && mfp_by_libvirt (&options->common))
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
-                           "attach takes a domain, and devices or --file");
+                           "--wait asks QEMU, and --via libvirt means not to");
       return FALSE;
     }
   if (options->common.file && (options->functions || options->rest))
@@ -311,7 +312,7 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
     }
   card->slot = slot;
   card->has_slot = TRUE;
-  if (live == MFP_PRESENT && !options->common.dry_run
+  if (live == MFP_PRESENT && !options->common.dry_run && !mfp_by_libvirt (&options->common)
       && !verify_present (target, invocation, options, card, error))
     return FALSE;
   if (live == MFP_PRESENT)
@@ -369,11 +370,13 @@ settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const GArra
 }
 
 static MfpPlan *
-make_plan (const MfpTarget *target, MfpCard *card, gboolean wait, GError **error)
+make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GError **error)
 {
   const MfpBus *bus = target->live ? mfp_guest_bus (target->live, card->slot.bus) : NULL;
   g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
 
+  if (bus && mfp_by_libvirt (&options->common))
+    return mfp_plan_attach_plain (card, target->config != NULL);
   if (bus && !name)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
@@ -381,10 +384,29 @@ make_plan (const MfpTarget *target, MfpCard *card, gboolean wait, GError **error
                    card->slot.bus);
       return NULL;
     }
-  return mfp_plan_attach (card, name, target->config != NULL, wait);
+  return mfp_plan_attach (card, name, target->config != NULL, options->wait != 0);
 }
 
-/* Plugs the card; when another run takes the slot first, tries the next. */
+/* Whether an attach that failed with @failure, and was undone, failed because
+ * its slot went to somebody else: another run, which holds the slot's alias,
+ * or any device that libvirt has there by now. */
+static gboolean
+lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autofree char *xml = NULL;
+  g_autoptr (MfpGuest) now = NULL;
+
+  if (mfp_error_is (failure, MFP_ERROR_ALIAS_TAKEN))
+    return TRUE;
+  if (!mfp_error_is (failure, MFP_ERROR_FAILED) || !target->live)
+    return FALSE;
+  xml = ops->domain_xml (ops, MFP_LIVE, NULL);
+  now = xml ? mfp_guest_parse (xml, NULL) : NULL;
+  return now && !mfp_guest_check_slot (now, NULL, &card->slot, NULL);
+}
+
+/* Plugs the card; when somebody takes the slot first, tries the next. */
 static char *
 attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
         MfpCard *card, gboolean asked_slot, GError **error)
@@ -394,7 +416,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
   while (TRUE)
     {
       g_autoptr (GError) local = NULL;
-      MfpPlan *plan = make_plan (target, card, options->wait != 0, error);
+      MfpPlan *plan = make_plan (target, card, options, error);
       g_autofree char *text = NULL;
       gboolean done;
 
@@ -407,7 +429,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
       mfp_plan_free (plan);
       if (done)
         return g_steal_pointer (&text);
-      if (asked_slot || !mfp_error_is (local, MFP_ERROR_ALIAS_TAKEN))
+      if (asked_slot || !lost_slot (target, card, local))
         {
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
@@ -428,8 +450,9 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
   g_autoptr (MfpCard) card = NULL;
   gboolean asked_slot;
 
-  if (!mfp_admit_guest (target->live ? target->live : target->config, error)
-      || !(options->common.dry_run || mfp_target_can_change (target, error))
+  if (!(mfp_by_libvirt (&options->common)
+        || mfp_admit_guest (target->live ? target->live : target->config, error))
+      || !(options->common.dry_run || mfp_target_can_change (target, &options->common, error))
       || !survey (target, request, &host, error))
     return NULL;
   card = make_card (target, options, request, &host, error);
@@ -481,6 +504,7 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
     { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
       "wait until the guest has assigned addresses to the card, and a driver of it uses them", NULL },
     MFP_FORM_OPTIONS (&options.common),
+    MFP_VIA_OPTION (&options.common),
     MFP_DRY_RUN_OPTION (&options.common, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options.common),
     POPT_TABLEEND,

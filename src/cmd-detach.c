@@ -18,12 +18,8 @@ read_request (const MfpCommonOptions *options, const GStrv arguments, GError **e
 {
   g_autoptr (MfpCard) document = NULL;
 
-  if (!arguments[0] || (!arguments[1] && !options->file) || (arguments[1] && options->file))
-    {
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
-                           "detach takes a domain, and devices or --file");
-      return NULL;
-    }
+  if (!mfp_check_words ("detach", arguments, options, error))
+    return NULL;
   if (!options->file)
     return mfp_selection_parse ((const char *const *) arguments + 1, NULL, error);
   document = mfp_read_document (options->file, error);
@@ -214,9 +210,10 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   g_autoptr (MfpCard) live = NULL, config = NULL;
   g_autoptr (MfpPlan) plan = NULL;
   const MfpCard *shown;
+  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   gboolean has_live;
 
-  if (target->live && !(live = find_live (target, selections, !options->dry_run, error)))
+  if (target->live && !(live = find_live (target, selections, ask_qemu, error)))
     return NULL;
   if (target->config && !(config = find_persistent (target->config, selections, error)))
     return NULL;
@@ -225,10 +222,12 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
     return mfp_devices_format (shown);
   if (shown->functions->len == 0)
     return mfp_target_report (target, invocation, "detach", NULL, FALSE);
-  if (!mfp_target_can_change (target, error))
+  if (!mfp_target_can_change (target, options, error))
     return NULL;
   has_live = live && live->functions->len > 0;
-  plan = mfp_plan_detach (live ? live : mfp_card_new (), has_live, config);
+  plan = has_live && mfp_by_libvirt (options)
+             ? mfp_plan_detach_plain (live, config)
+             : mfp_plan_detach (live ? live : mfp_card_new (), has_live, config);
   live = NULL;
   config = NULL;
   if (!mfp_target_execute (target, invocation, options, plan, error))
@@ -242,6 +241,7 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
   const struct poptOption table[] = {
     MFP_FORM_OPTIONS (&options),
+    MFP_VIA_OPTION (&options),
     MFP_DRY_RUN_OPTION (&options, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options),
     POPT_TABLEEND,

@@ -21,6 +21,7 @@ mfp_common_options_clear (MfpCommonOptions *options)
 {
   g_clear_pointer (&options->file, g_free);
   g_clear_pointer (&options->format, g_free);
+  g_clear_pointer (&options->via, g_free);
 }
 
 static char *
@@ -51,11 +52,21 @@ usage_error (GError **error, const char *format, ...)
   return FALSE;
 }
 
+gboolean
+mfp_by_libvirt (const MfpCommonOptions *options)
+{
+  return g_strcmp0 (options->via, "libvirt") == 0;
+}
+
 static gboolean
 check_common (MfpInvocation *invocation, const MfpCommonOptions *common, GError **error)
 {
+  static const char *const ways[] = { "auto", "monitor", "libvirt", NULL };
+
   if (!mfp_format_parse (common->format, &invocation->format, error))
     return FALSE;
+  if (common->via && !g_strv_contains (ways, common->via))
+    return usage_error (error, "--via takes auto, monitor or libvirt");
   if (common->current && (common->live || common->config || common->persistent))
     return usage_error (error, "--current excludes --live, --config and --persistent");
   if (common->timeout < 1 || common->timeout > TIMEOUT_MAX)
@@ -92,6 +103,16 @@ mfp_parse_options (MfpInvocation *invocation, const struct poptOption *table, co
     *arguments = g_new0 (char *, 1);
   poptFreeContext (context);
   return result == -1 && (*help || check_common (invocation, common, error));
+}
+
+gboolean
+mfp_check_words (const char *command, const GStrv arguments, const MfpCommonOptions *options,
+                 GError **error)
+{
+  gboolean has_devices = arguments[0] && arguments[1];
+
+  return (arguments[0] && has_devices != (options->file != NULL))
+         || usage_error (error, "%s takes a domain, and devices or --file", command);
 }
 
 void
@@ -212,14 +233,15 @@ mfp_read_document (const char *file, GError **error)
 }
 
 gboolean
-mfp_target_can_change (MfpTarget *target, GError **error)
+mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
   g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
 
-  if (g_strcmp0 (driver, "QEMU") == 0)
+  if (g_strcmp0 (driver, "QEMU") == 0 || mfp_by_libvirt (options))
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "libvirt's %s driver cannot plug a multifunction card; supported is QEMU. "
+               "libvirt's %s driver cannot plug a multifunction card; supported is QEMU, and "
+               "with --via libvirt a driver that takes multifunction addresses by itself. "
                "--dry-run works here",
                driver ? driver : "unknown");
   return FALSE;

@@ -31,6 +31,8 @@ run_step (MfpRun *run, const MfpStep *step, MfpStepKind kind, gboolean back, GEr
     [MFP_STEP_STAYING] = mfp_step_staying,
     [MFP_STEP_CONFIG_DETACH] = mfp_step_config_detach,
     [MFP_STEP_CONFIG_UNPORT] = mfp_step_config_detach,
+    [MFP_STEP_LIVE_ATTACH] = mfp_step_live_attach,
+    [MFP_STEP_LIVE_DETACH] = mfp_step_live_detach,
   };
   MfpStep described = { .kind = kind, .function = step->function };
   g_autofree char *text = mfp_step_describe (&described);
@@ -133,7 +135,9 @@ static void
 tell_what_is_left (MfpRun *run, GError **error)
 {
   const MfpGuest *live = run->ended ? NULL : mfp_run_look_again (run, NULL);
-  g_autoptr (GHashTable) devices = live ? mfp_monitor_list_devices (run->ops, NULL) : NULL;
+  g_autoptr (GHashTable) devices = live && !run->plan->by_libvirt
+                                      ? mfp_monitor_list_devices (run->ops, NULL)
+                                      : NULL;
   g_autofree char *xml = touches_config (run->plan)
                              ? run->ops->domain_xml (run->ops, MFP_CONFIG, NULL)
                              : NULL;

@@ -12,6 +12,7 @@ static const struct
 } kinds[MFP_STEP_KINDS] = {
   [MFP_STEP_CONFIG_PORT] = { MFP_STEP_CONFIG_UNPORT, "add a port to the persistent XML" },
   [MFP_STEP_CONFIG_ATTACH] = { MFP_STEP_CONFIG_DETACH, "add %s to the persistent XML" },
+  [MFP_STEP_LIVE_ATTACH] = { MFP_STEP_LIVE_DETACH, "attach %s to the running domain" },
   [MFP_STEP_RECORD] = { MFP_STEP_FORGET, "note down what is taken from the host" },
   [MFP_STEP_CLAIM] = { MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
   [MFP_STEP_TAKE] = { MFP_STEP_GIVE_BACK, "take %s from its host driver" },
@@ -27,6 +28,7 @@ static const struct
   [MFP_STEP_GIVE_BACK] = { MFP_STEP_NOTHING, "give %s back to its host driver" },
   [MFP_STEP_FORGET] = { MFP_STEP_NOTHING, "remove the note" },
   [MFP_STEP_STAYING] = { MFP_STEP_NOTHING, "note down that the card stays" },
+  [MFP_STEP_LIVE_DETACH] = { MFP_STEP_LIVE_ATTACH, "detach %s from the running domain" },
   [MFP_STEP_CONFIG_DETACH] = { MFP_STEP_CONFIG_ATTACH, "remove %s from the persistent XML" },
   [MFP_STEP_CONFIG_UNPORT] = { MFP_STEP_CONFIG_PORT, "remove the port from the persistent XML" },
 };
@@ -90,6 +92,12 @@ to_take (const MfpFunction *function)
 }
 
 static gboolean
+zero (const MfpFunction *function)
+{
+  return function->guest_function == 0;
+}
+
+static gboolean
 not_zero (const MfpFunction *function)
 {
   return function->guest_function != 0;
@@ -149,20 +157,49 @@ add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
     add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
 }
 
+/* A step with the person's own XML for each function that is chosen. */
+static void
+add_asked (MfpPlan *plan, MfpStepKind kind, Chosen chosen)
+{
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+
+      if (chosen (function))
+        add_step (plan, kind, function,
+                  mfp_hostdev_format (plan->card, function, MFP_HOSTDEV_ASKED));
+    }
+}
+
+static void
+add_config_attach (MfpPlan *plan)
+{
+  if (plan->card->port)
+    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (plan->card));
+  add_asked (plan, MFP_STEP_CONFIG_ATTACH, every);
+}
+
+MfpPlan *
+mfp_plan_attach_plain (MfpCard *card, gboolean config)
+{
+  MfpPlan *plan = plan_new (card);
+
+  if (config)
+    add_config_attach (plan);
+  add_asked (plan, MFP_STEP_LIVE_ATTACH, not_zero);
+  add_asked (plan, MFP_STEP_LIVE_ATTACH, zero);
+  plan->strict = plan->steps->len;
+  plan->by_libvirt = TRUE;
+  return plan;
+}
+
 MfpPlan *
 mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, gboolean enumerate)
 {
   MfpPlan *plan = plan_new (card);
 
-  if (config && card->port)
-    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (card));
-  for (guint i = 0; config && i < card->functions->len; i++)
-    {
-      MfpFunction *function = g_ptr_array_index (card->functions, i);
-
-      add_step (plan, MFP_STEP_CONFIG_ATTACH, function,
-                mfp_hostdev_format (card, function, MFP_HOSTDEV_ASKED));
-    }
+  if (config)
+    add_config_attach (plan);
   if (bus)
     add_live_attach (plan, bus, enumerate);
   plan->strict = plan->steps->len;
@@ -197,12 +234,12 @@ mfp_plan_mend (MfpCard *card, const char *bus, const GPtrArray *lost)
 static void
 add_live_detach (MfpPlan *plan)
 {
-  MfpFunction *zero = mfp_card_find_guest (plan->card, 0);
+  MfpFunction *first = mfp_card_find_guest (plan->card, 0);
 
   plan->record = mfp_card_to_record (plan->card, TRUE);
   add_step (plan, MFP_STEP_LEAVING, NULL, NULL);
-  if (zero)
-    add_step (plan, MFP_STEP_EJECT, zero, NULL);
+  if (first)
+    add_step (plan, MFP_STEP_EJECT, first, NULL);
   else
     add_steps (plan, MFP_STEP_EJECT, queued);
   plan->strict = plan->steps->len;
@@ -211,18 +248,48 @@ add_live_detach (MfpPlan *plan)
   add_step (plan, MFP_STEP_FORGET, NULL, NULL);
 }
 
+/* A step with the XML that the domain has for each function of @card that is
+ * chosen, the last first. */
+static void
+add_known (MfpPlan *plan, MfpStepKind kind, const MfpCard *card, Chosen chosen)
+{
+  for (guint i = card->functions->len; i-- > 0;)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (chosen (function))
+        add_step (plan, kind, function, g_strdup (function->xml));
+    }
+}
+
+static void
+add_config_detach (MfpPlan *plan, MfpCard *persistent)
+{
+  plan->persistent = persistent;
+  if (persistent)
+    add_known (plan, MFP_STEP_CONFIG_DETACH, persistent, every);
+}
+
+MfpPlan *
+mfp_plan_detach_plain (MfpCard *card, MfpCard *persistent)
+{
+  MfpPlan *plan = plan_new (card);
+
+  add_config_detach (plan, persistent);
+  add_known (plan, MFP_STEP_LIVE_DETACH, card, zero);
+  add_known (plan, MFP_STEP_LIVE_DETACH, card, not_zero);
+  plan->strict = plan->steps->len;
+  plan->by_libvirt = TRUE;
+  add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
+  return plan;
+}
+
 MfpPlan *
 mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent)
 {
   MfpPlan *plan = plan_new (card);
 
-  plan->persistent = persistent;
-  for (guint i = 0; persistent && i < persistent->functions->len; i++)
-    {
-      MfpFunction *function = g_ptr_array_index (persistent->functions, i);
-
-      add_step (plan, MFP_STEP_CONFIG_DETACH, function, g_strdup (function->xml));
-    }
+  add_config_detach (plan, persistent);
   plan->strict = plan->steps->len;
   if (live)
     add_live_detach (plan);

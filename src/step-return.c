@@ -7,6 +7,25 @@
 #include "error.h"
 #include "monitor.h"
 
+/* The aliases that QEMU has, or, where it is not asked, those in @guest. */
+static GHashTable *
+list_present (MfpRun *run, const MfpGuest *guest, GError **error)
+{
+  GHashTable *present;
+
+  if (!run->plan->by_libvirt)
+    return mfp_monitor_list_devices (run->ops, error);
+  present = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (device->alias)
+        g_hash_table_add (present, g_strdup (device->alias));
+    }
+  return present;
+}
+
 /* Fails while QEMU has a function of the IOMMU group: a rebind of another one
  * fails then, or on old kernels brings the host down. */
 static gboolean
@@ -14,16 +33,16 @@ check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
 {
   GError *local = NULL;
   const MfpGuest *guest = run->ended ? NULL : mfp_run_look (run, &local);
-  g_autoptr (GHashTable) devices = guest ? mfp_monitor_list_devices (run->ops, &local) : NULL;
+  g_autoptr (GHashTable) present = guest ? list_present (run, guest, &local) : NULL;
 
-  if (!devices)
+  if (!present)
     return mfp_run_or_ended (run, run->ended, local, error);
   for (guint i = 0; i < host->group->len; i++)
     {
       const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
       const MfpGuestDevice *device = mfp_guest_find_host (guest, member);
 
-      if (device && device->alias && g_hash_table_contains (devices, device->alias))
+      if (device && device->alias && g_hash_table_contains (present, device->alias))
         {
           g_autofree char *address = mfp_pci_address_format (member);
 

@@ -32,7 +32,7 @@ attach_help() {
     assert_stdout_has "Usage: virt-mfplug attach [OPTION...] DOMAIN DEVICE..."
     for word in --functions=LIST '--rest=keep|unassigned' --slot=GUEST-ADDRESS '--managed=yes|no' \
       --wait --file=XML --live --config --persistent --current --dry-run --timeout=SECONDS \
-      '--format=text|json'; do
+      '--via=auto|monitor|libvirt' '--format=text|json'; do
       assert_stdout_has "$word"
     done
   done
@@ -119,6 +119,15 @@ bad_values() {
   assert_error 2 "'01:00.1' is not a guest slot such as 0000:01:00"
   run_bare attach x 01:00 --format xml
   assert_error 2 "'xml' is no format; there are text and json"
+}
+
+bad_via() {
+  for command in attach detach; do
+    run_bare "$command" --via xend x 01:00
+    assert_error 2 "--via takes auto, monitor or libvirt"
+  done
+  run_bare attach --via libvirt --wait x 01:00
+  assert_error 2 "--wait asks QEMU, and --via libvirt means not to"
 }
 
 bad_timeout() {
@@ -222,12 +231,12 @@ json_usage_of_options() {
 no_output_possible() {
   [ -e /dev/full ] || fail "there is no /dev/full"
   status=0
-  "$VIRT_MFPLUG" -c "$uri" attach --dry-run q35 01:00 >/dev/full 2>"$scratch/stderr" || status=$?
+  program -c "$uri" attach --dry-run q35 01:00 >/dev/full 2>"$scratch/stderr" || status=$?
   : >"$scratch/stdout"
   assert_status 1
   assert_stderr_has "virt-mfplug: error: "
   status=0
-  "$VIRT_MFPLUG" --help >/dev/full 2>"$scratch/stderr" || status=$?
+  program --help >/dev/full 2>"$scratch/stderr" || status=$?
   assert_status 1
   assert_stderr_has "virt-mfplug: error: "
 }
@@ -245,6 +254,7 @@ check "an option without its argument" missing_argument
 check "words missing" missing_words
 check "--file with options that it replaces" file_and_more
 check "values that options do not take" bad_values
+check "--via: wrong values" bad_via
 check "time-outs that are none" bad_timeout
 check "the shortest and the longest time-out" good_timeout
 check "--current with others" current_and_more
