@@ -147,12 +147,12 @@ survey (MfpTarget *target, const Request *request, Host *host, GError **error)
   return host->others != NULL;
 }
 
-/* Refuses a card of which another domain has a function, or a further member
- * of an IOMMU group. */
-static gboolean
-check_holders (MfpTarget *target, const MfpCard *card, const Host *host, GError **error)
+/* @card's functions and the further members of their IOMMU groups:
+ * (element-type MfpHostFunction), owned by @host. */
+static GPtrArray *
+list_concerned (const MfpCard *card, const Host *host)
 {
-  g_autoptr (GPtrArray) wanted = g_ptr_array_new ();
+  GPtrArray *wanted = g_ptr_array_new ();
 
   for (guint i = 0; i < host->devices->len + host->others->len; i++)
     {
@@ -164,7 +164,18 @@ check_holders (MfpTarget *target, const MfpCard *card, const Host *host, GError 
       if (mfp_admission_concerns (card, function))
         g_ptr_array_add (wanted, function);
     }
-  return mfp_target_check_free (target, wanted, error);
+  return wanted;
+}
+
+static GArray *
+addresses_of (const GPtrArray *functions)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < functions->len; i++)
+    g_array_append_val (addresses,
+                        ((const MfpHostFunction *) g_ptr_array_index (functions, i))->address);
+  return addresses;
 }
 
 /* Makes the card of the request, as the host has it. */
@@ -348,10 +359,9 @@ check_port (const MfpTarget *target, const MfpCard *card, GError **error)
   return FALSE;
 }
 
-/* Settles the guest slot: the one asked for, or a free one that is not in
- * @lost, the slots that other runs were quicker to take. */
+/* Settles the guest slot: the one asked for, or a free one. */
 static gboolean
-settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const GArray *lost,
+settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const MfpSlotWish *wish,
              GError **error)
 {
   g_autoptr (GError) local = NULL;
@@ -362,11 +372,26 @@ settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const GArra
     return check_port (target, card, error);
   if (asked)
     return mfp_guest_check_slot (target->live, target->config, &card->slot, error);
-  card->has_slot = mfp_guest_choose_slot (target->live, target->config, lost, &card->slot, &local)
+  card->has_slot = mfp_guest_choose_slot (target->live, target->config, wish, &card->slot, &local)
                    || plan_port (target, card);
   if (!card->has_slot)
     g_propagate_error (error, g_steal_pointer (&local));
   return card->has_slot;
+}
+
+/* On pseries the devices of one PCI host bridge share a fate: an error that
+ * the host's hardware answers by isolating the card takes them along. */
+static void
+warn_of_sharing (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+                 const GArray *group)
+{
+  const MfpGuest *guest = target->live ? target->live : target->config;
+
+  if (mfp_guest_slot_is_shared (guest, &card->slot, group))
+    mfp_warn (invocation,
+              "the card shares guest bus %u, a PCI host bridge, with other devices; for one of "
+              "its own: virt-xml --add-device --controller type=pci,model=pci-root",
+              card->slot.bus);
 }
 
 static MfpPlan *
@@ -409,9 +434,10 @@ lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
 /* Plugs the card; when somebody takes the slot first, tries the next. */
 static char *
 attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
-        MfpCard *card, gboolean asked_slot, GError **error)
+        MfpCard *card, gboolean asked_slot, const GArray *group, GError **error)
 {
   g_autoptr (GArray) lost = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  const MfpSlotWish wish = { .taken = lost, .group = group };
 
   while (TRUE)
     {
@@ -435,7 +461,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
           return NULL;
         }
       g_array_append_val (lost, card->slot);
-      if (!settle_slot (target, card, FALSE, lost, error)
+      if (!settle_slot (target, card, FALSE, &wish, error)
           || !mfp_card_name_functions (card, error))
         return NULL;
     }
@@ -448,6 +474,8 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
 {
   g_auto (Host) host = { 0 };
   g_autoptr (MfpCard) card = NULL;
+  g_autoptr (GPtrArray) concerned = NULL;
+  g_autoptr (GArray) group = NULL;
   gboolean asked_slot;
 
   if (!(mfp_by_libvirt (&options->common)
@@ -476,13 +504,16 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     return options->common.dry_run ? mfp_devices_format (card)
                                    : mfp_target_report (target, invocation, "attach", card, FALSE);
   asked_slot = card->has_slot;
-  if (!check_holders (target, card, &host, error)
-      || !settle_slot (target, card, asked_slot, NULL, error)
+  concerned = list_concerned (card, &host);
+  group = addresses_of (concerned);
+  if (!mfp_target_check_free (target, concerned, error)
+      || !settle_slot (target, card, asked_slot, &(MfpSlotWish){ .group = group }, error)
       || !mfp_card_name_functions (card, error))
     return NULL;
+  warn_of_sharing (target, invocation, card, group);
   if (options->common.dry_run)
     return mfp_devices_format (card);
-  return attach (target, invocation, options, card, asked_slot, error);
+  return attach (target, invocation, options, card, asked_slot, group, error);
 }
 
 char *

@@ -52,6 +52,20 @@ usage_error (GError **error, const char *format, ...)
   return FALSE;
 }
 
+void
+mfp_warn (const MfpInvocation *invocation, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  if (invocation->quiet)
+    return;
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_printerr ("virt-mfplug: warning: %s\n", text);
+}
+
 gboolean
 mfp_by_libvirt (const MfpCommonOptions *options)
 {

@@ -95,6 +95,9 @@ gboolean mfp_parse_options (MfpInvocation *invocation, const struct poptOption *
                             const char *usage, const MfpCommonOptions *common,
                             GStrv *arguments, char **help, GError **error);
 
+/* Tells on stderr what the person may want to know, unless --quiet. */
+void mfp_warn (const MfpInvocation *invocation, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* Whether @arguments are a domain, and devices unless --file has them. */
 gboolean mfp_check_words (const char *command, const GStrv arguments,
                           const MfpCommonOptions *options, GError **error);

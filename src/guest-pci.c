@@ -494,33 +494,81 @@ describe_slots (const MfpGuest *live, const MfpGuest *config)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+static gboolean
+contains (const GArray *addresses, const MfpPciAddress *address)
+{
+  for (guint i = 0; addresses && i < addresses->len; i++)
+    if (mfp_pci_address_equal (&g_array_index (addresses, MfpPciAddress, i), address))
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether a PCI host bridge of a pseries guest has, or is for, what is not of
+ * @group. */
+static gboolean
+bus_is_shared (const MfpGuest *guest, const MfpBus *bus, const GArray *group)
+{
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (device->has_address && device->address.bus == bus->index
+          && !(device->is_hostdev && contains (group, &device->host)))
+        return TRUE;
+    }
+  return bus->phb == 0;
+}
+
+static gboolean
+is_host_bridge (const MfpGuest *guest, const MfpBus *bus)
+{
+  return bus->model == MFP_BUS_PCI_ROOT && machine_is (guest, "pseries");
+}
+
+gboolean
+mfp_guest_slot_is_shared (const MfpGuest *guest, const MfpPciAddress *slot, const GArray *group)
+{
+  const MfpBus *bus = mfp_guest_bus (guest, slot->bus);
+
+  return bus && is_host_bridge (guest, bus) && bus_is_shared (guest, bus, group);
+}
+
+/* How welcome a card is on @bus, before the address counts. */
+static guint
+bus_rank (const MfpGuest *guest, const MfpBus *bus, const GArray *group)
+{
+  if (!is_host_bridge (guest, bus))
+    return bus_models[bus->model].is_port ? 2 : 1;
+  if (!bus_is_shared (guest, bus, group))
+    return 2;
+  return bus->phb == 0 ? 1 : 0;
+}
+
 gboolean
 mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
-                       const GArray *taken, MfpPciAddress *slot, GError **error)
+                       const MfpSlotWish *wish, MfpPciAddress *slot, GError **error)
 {
   const MfpGuest *guest = live ? live : config;
   g_autofree char *slots = NULL, *quoted = NULL;
+  gboolean found = FALSE;
+  guint best = 0;
 
-  for (int ports = 1; ports >= 0; ports--)
+  for (guint i = 0; i < guest->buses->len; i++)
     {
-      gboolean found = FALSE;
+      const MfpBus *bus = g_ptr_array_index (guest->buses, i);
+      guint rank = bus_rank (guest, bus, wish ? wish->group : NULL);
       MfpPciAddress candidate;
 
-      for (guint i = 0; i < guest->buses->len; i++)
-        {
-          const MfpBus *bus = g_ptr_array_index (guest->buses, i);
-
-          if (bus_models[bus->model].is_port == ports
-              && choose_on_bus (live, config, bus, taken, &candidate)
-              && (!found || mfp_pci_address_compare (&candidate, slot) > 0))
-            {
-              *slot = candidate;
-              found = TRUE;
-            }
-        }
-      if (found)
-        return TRUE;
+      if ((found && rank < best)
+          || !choose_on_bus (live, config, bus, wish ? wish->taken : NULL, &candidate)
+          || (found && rank == best && mfp_pci_address_compare (&candidate, slot) < 0))
+        continue;
+      *slot = candidate;
+      best = rank;
+      found = TRUE;
     }
+  if (found)
+    return TRUE;
 
   slots = describe_slots (live, config);
   quoted = mfp_shell_word (guest->name);

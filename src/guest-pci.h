@@ -129,22 +129,44 @@ char *mfp_guest_device_describe (const MfpGuestDevice *device);
 char *mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus);
 
 /**
+ * MfpSlotWish:
+ * @taken: (nullable) (element-type MfpPciAddress): slots not to be chosen
+ * @group: (nullable) (element-type MfpPciAddress): the host functions of the
+ *   card's IOMMU groups
+ */
+typedef struct
+{
+  const GArray *taken;
+  const GArray *group;
+} MfpSlotWish;
+
+/**
  * mfp_guest_choose_slot:
  * @live: (nullable): the running guest, when it is to be changed
  * @config: (nullable): its persistent form, when that is to be changed
- * @taken: (nullable) (element-type MfpPciAddress): slots not to be chosen
  *
  * Finds the free slot with the highest address, PCIe ports first: libvirt
  * gives its own devices the lowest, and the two should meet last. A live slot
  * must take hotplug. With both, the slot is free in both and its bus is of
  * the same model in both.
  *
+ * A pseries guest's PCI host bridges are its isolation groups: one above the
+ * first comes before all others if it has nothing but host devices of the
+ * card's IOMMU groups, then the first; see virDomainPCIAddressBus's
+ * isolationGroup in libvirt, which explicit addresses bypass.
+ *
  * Returns: FALSE and an error (MFP_ERROR_REFUSED) which says who occupies
  * what, when there is no such slot.
  */
 gboolean mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
-                                const GArray *taken, MfpPciAddress *slot,
+                                const MfpSlotWish *wish, MfpPciAddress *slot,
                                 GError **error);
+
+/* Whether @slot of a pseries guest lies on a PCI host bridge with devices that
+ * are no host functions of @group (element-type MfpPciAddress), or on the
+ * first, which libvirt keeps for emulated ones. */
+gboolean mfp_guest_slot_is_shared (const MfpGuest *guest, const MfpPciAddress *slot,
+                                   const GArray *group);
 
 /**
  * mfp_guest_plan_port:

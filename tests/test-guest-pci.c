@@ -84,6 +84,7 @@ typedef struct
   const char *message; /* a part of the error, where @expected is NULL */
   const char *metadata;
   const char *taken; /* slots, separated by spaces */
+  const char *group; /* host functions, likewise */
 } Choice;
 
 #define Q35 "pc-q35-7.2"
@@ -250,6 +251,17 @@ static const Choice choices[] = {
     .expected = "0000:01:01" },
   { .name = "takes-a-pseries-host-bridge-above-the-first", .machine = SPAPR,
     .live = PHB ("0", "0") PHB ("1", "1"), .expected = "0000:01:1f" },
+  { .name = "takes-an-empty-pseries-host-bridge-before-a-higher-one-in-use", .machine = SPAPR,
+    .live = PHB ("0", "0") PHB ("1", "1") PHB ("2", "2") NIC ("0x02", "0x01"),
+    .expected = "0000:01:1f" },
+  { .name = "takes-a-pseries-host-bridge-with-its-own-group", .machine = SPAPR,
+    .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), .group = "05:00.0 06:00.0",
+    .expected = "0000:01:1f" },
+  { .name = "takes-the-first-pseries-host-bridge-before-one-with-another-group",
+    .machine = SPAPR, .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")),
+    .group = "05:00.0", .expected = "0000:00:1f" },
+  { .name = "takes-a-pseries-host-bridge-of-another-group-at-last", .machine = SPAPR,
+    .live = PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), .group = "05:00.0", .expected = "0000:01:1f" },
   { .name = "takes-the-first-pseries-host-bridge-when-there-is-no-other", .machine = SPAPR,
     .live = PHB ("0", "0"), .expected = "0000:00:1f" },
   { .name = "takes-a-port-of-aarch64-virt", .machine = VIRT, .live = Q35_ROOT PORT ("1"),
@@ -329,9 +341,11 @@ test_choose (gconstpointer data)
   g_autoptr (MfpGuest) config
       = row->config ? guest_of (row->machine, row->metadata, row->config) : NULL;
   g_autoptr (GArray) taken = row->taken ? slots_of (row->taken) : NULL;
+  g_autoptr (GArray) group = row->group ? slots_of (row->group) : NULL;
+  const MfpSlotWish wish = { .taken = taken, .group = group };
   g_autoptr (GError) error = NULL;
   MfpPciAddress slot = { 0 };
-  gboolean found = mfp_guest_choose_slot (live, config, taken, &slot, &error);
+  gboolean found = mfp_guest_choose_slot (live, config, &wish, &slot, &error);
   g_autofree char *text = found ? mfp_pci_address_format_slot (&slot) : NULL;
 
   g_assert_cmpstr (text, ==, row->expected);
@@ -766,6 +780,34 @@ test_parse_large (void)
   g_assert_cmpint (peak_megabytes () - before, <, MEMORY_MAX);
 }
 
+static void
+test_shared (void)
+{
+  static const struct
+  {
+    const char *machine, *devices, *slot, *group;
+    gboolean shared;
+  } rows[] = {
+    { SPAPR, PHB ("0", "0"), "00:1f", "06:00.0", TRUE }, /* even when it is empty */
+    { SPAPR, PHB ("1", "1"), "01:1f", "06:00.0", FALSE },
+    { SPAPR, PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0", FALSE },
+    { SPAPR, PHB ("1", "1") HOSTDEV ("0x07", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0", TRUE },
+    { SPAPR, PHB ("1", "1") NIC ("0x01", "0x01"), "01:1f", "06:00.0", TRUE },
+    { SPAPR, PHB ("1", "1") BUS ("2", "pci-bridge"), "02:1f", "06:00.0", FALSE },
+    { PC, PC_ROOT, "00:1f", "06:00.0", FALSE },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (MfpGuest) guest = guest_of (rows[i].machine, NULL, rows[i].devices);
+      g_autoptr (GArray) group = slots_of (rows[i].group);
+      MfpPciAddress slot = test_address (rows[i].slot);
+
+      g_test_message ("row %u", (guint) i);
+      g_assert_cmpint (mfp_guest_slot_is_shared (guest, &slot, group), ==, rows[i].shared);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -776,6 +818,7 @@ main (int argc, char **argv)
   FOR_EACH (i, checks)
     test_add_row ("/guest-pci/check/", checks[i].name, &checks[i], test_check);
   g_test_add_func ("/guest-pci/files/choice-and-bus-name", test_files);
+  g_test_add_func ("/guest-pci/slot-is-shared/on-a-pseries-host-bridge", test_shared);
   g_test_add_func ("/guest-pci/files/full-guest-has-the-whole-message", test_file_full);
   g_test_add_func ("/guest-pci/parse/reads-the-domain", test_parse_domain);
   g_test_add_func ("/guest-pci/parse/reads-hostdevs-shown-and-held", test_parse_hostdev);

@@ -105,6 +105,15 @@ pc_slot() {
   assert_stdout_has 'bus="0x00" slot="0x10" function="0x0" multifunction="on"'
 }
 
+pseries_first_bridge() {
+  run attach --dry-run --slot 00:1f pseries 01:00
+  assert_status 0
+  assert_stderr_has "virt-mfplug: warning: the card shares guest bus 0, a PCI host bridge, with other devices"
+  run --quiet attach --dry-run --slot 00:1f pseries 01:00
+  assert_status 0
+  assert_stderr_empty
+}
+
 pseries() {
   run attach --dry-run pseries 01:00
   assert_golden pseries.xml
@@ -209,6 +218,7 @@ check "a function in a large PCI domain" large_domain
 check "--slot that is free" slot_ok
 check "pc: the highest slot" pc
 check "pc: --slot" pc_slot
+check "pseries: the first host bridge, on request, with a warning" pseries_first_bridge
 check "pseries: a host bridge above the first" pseries
 check "aarch64: a port" aarch64
 check "guest IOMMU: only behind a pcie-to-pci-bridge" viommu
