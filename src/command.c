@@ -6,6 +6,7 @@
 #include "admission.h"
 #include "error.h"
 #include "hostdev-xml.h"
+#include "monitor.h"
 #include "text.h"
 
 #include <errno.h>
@@ -306,9 +307,23 @@ print_progress (gpointer data G_GNUC_UNUSED, const char *step, gboolean undo)
   g_printerr ("virt-mfplug: %s%s\n", undo ? "(back) " : "", step);
 }
 
+/* QEMU 4.2 was the first whose pseries machine takes the whole slot with its
+ * function 0 (spapr_pci_unplug_request() in hw/ppc/spapr_pci.c). */
+static gboolean
+settle_unplug (MfpTarget *target, MfpPlan *plan, GError **error)
+{
+  guint version;
+
+  if (!target->live || plan->by_libvirt || !mfp_guest_is_pseries (target->live))
+    return TRUE;
+  version = mfp_monitor_query_version (mfp_libvirt_ops (target->libvirt), error);
+  plan->unplug_each = version < MFP_QEMU_VERSION (4, 2);
+  return version != 0;
+}
+
 gboolean
 mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
-                    const MfpCommonOptions *options, const MfpPlan *plan, GError **error)
+                    const MfpCommonOptions *options, MfpPlan *plan, GError **error)
 {
   MfpExecuteOptions execute = {
     .domain = mfp_libvirt_domain_name (target->libvirt),
@@ -316,5 +331,6 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
     .progress = invocation->verbose ? print_progress : NULL,
   };
 
-  return mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
+  return settle_unplug (target, plan, error)
+         && mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
 }

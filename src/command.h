@@ -147,7 +147,8 @@ gboolean mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, G
 char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,
                          const char *command, const MfpCard *card, gboolean changed);
 
-/* Runs @plan on @target, with progress on stderr if asked for. */
+/* Runs @plan on @target, in the way that its QEMU wants, with progress on
+ * stderr if asked for. */
 gboolean mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
-                             const MfpCommonOptions *options, const MfpPlan *plan,
+                             const MfpCommonOptions *options, MfpPlan *plan,
                              GError **error);

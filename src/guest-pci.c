@@ -341,16 +341,16 @@ mfp_guest_device_describe (const MfpGuestDevice *device)
                        : g_strdup (device->what);
 }
 
-static gboolean
-machine_is (const MfpGuest *guest, const char *name)
+gboolean
+mfp_guest_is_pseries (const MfpGuest *guest)
 {
-  return guest->machine && strstr (guest->machine, name) != NULL;
+  return guest->machine && strstr (guest->machine, "pseries") != NULL;
 }
 
 char *
 mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus)
 {
-  gboolean is_pseries = machine_is (guest, "pseries");
+  gboolean is_pseries = mfp_guest_is_pseries (guest);
 
   if (bus->model == MFP_BUS_PCIE_ROOT)
     return g_strdup ("pcie.0");
@@ -367,7 +367,7 @@ mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus)
 static gboolean
 slot_is_chipset (const MfpGuest *guest, const MfpBus *bus, guint slot)
 {
-  return bus->model == MFP_BUS_PCI_ROOT && slot == 1 && !machine_is (guest, "pseries");
+  return bus->model == MFP_BUS_PCI_ROOT && slot == 1 && !mfp_guest_is_pseries (guest);
 }
 
 static gboolean
@@ -522,7 +522,7 @@ bus_is_shared (const MfpGuest *guest, const MfpBus *bus, const GArray *group)
 static gboolean
 is_host_bridge (const MfpGuest *guest, const MfpBus *bus)
 {
-  return bus->model == MFP_BUS_PCI_ROOT && machine_is (guest, "pseries");
+  return bus->model == MFP_BUS_PCI_ROOT && mfp_guest_is_pseries (guest);
 }
 
 gboolean

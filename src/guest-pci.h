@@ -93,6 +93,9 @@ MfpGuest *mfp_guest_parse (const char *xml, GError **error);
 void mfp_guest_free (MfpGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpGuest, mfp_guest_free)
 
+/* Whether its machine is a pseries. */
+gboolean mfp_guest_is_pseries (const MfpGuest *guest);
+
 /* The bus of @index, or NULL. */
 const MfpBus *mfp_guest_bus (const MfpGuest *guest, guint index);
 

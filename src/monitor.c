@@ -28,3 +28,12 @@ mfp_monitor_query_pci (MfpOps *ops, GError **error)
 
   return answer ? mfp_qmp_parse_pci (answer, error) : NULL;
 }
+
+guint
+mfp_monitor_query_version (MfpOps *ops, GError **error)
+{
+  g_autofree char *command = mfp_qmp_query_version ();
+  g_autofree char *answer = ops->qmp (ops, command, error);
+
+  return answer ? mfp_qmp_parse_version (answer, error) : 0;
+}

@@ -16,3 +16,6 @@ GHashTable *mfp_monitor_list_devices (MfpOps *ops, GError **error);
 
 /* Its PCI devices with ids: (element-type MfpQemuDevice); the caller owns it. */
 GPtrArray *mfp_monitor_query_pci (MfpOps *ops, GError **error);
+
+/* QEMU's version, as %MFP_QEMU_VERSION makes it; 0 on error. */
+guint mfp_monitor_query_version (MfpOps *ops, GError **error);

@@ -89,6 +89,8 @@ typedef struct
  * @host_only: no domain has to do with it
  * @by_libvirt: QEMU is not asked anything: libvirt's XML has to do
  * @bus: (nullable): QEMU's name of the bus that the slot is on
+ * @unplug_each: QEMU wants each function asked away, function 0 last, instead
+ *   of function 0 alone: pseries before QEMU 4.2
  * @steps: (element-type MfpStep)
  * @strict: how many leading steps are undone when one of them fails; of those
  *   after, each is tried, whatever became of the others
@@ -103,6 +105,7 @@ typedef struct
   guint strict;
   gboolean host_only;
   gboolean by_libvirt;
+  gboolean unplug_each;
 } MfpPlan;
 
 void mfp_plan_free (MfpPlan *plan);

@@ -99,6 +99,12 @@ mfp_qmp_query_pci (void)
   return finish (builder);
 }
 
+char *
+mfp_qmp_query_version (void)
+{
+  return finish (begin ("query-version"));
+}
+
 /* The member @name of @node where both are of the expected kind, or NULL. */
 static JsonNode *
 member (JsonNode *node, const char *name, JsonNodeType type)
@@ -329,6 +335,21 @@ mfp_qmp_parse_pci (const char *answer, GError **error)
         add_bus (devices, bus, NULL);
     }
   return g_steal_pointer (&devices);
+}
+
+guint
+mfp_qmp_parse_version (const char *answer, GError **error)
+{
+  g_autoptr (JsonNode) result = parse_return (answer, error);
+  JsonNode *version = result ? member (result, "qemu", JSON_NODE_OBJECT) : NULL;
+  gint64 major = version ? int_member (version, "major", 0) : 0;
+  gint64 minor = version ? int_member (version, "minor", 0) : 0;
+
+  if (major > 0 && major <= 1000 && minor >= 0 && minor < 1000)
+    return MFP_QEMU_VERSION (major, minor);
+  if (result)
+    g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU does not tell its version");
+  return 0;
 }
 
 const MfpQemuDevice *

@@ -43,6 +43,7 @@ char *mfp_qmp_device_add (const MfpFunction *function, const char *bus, guint sl
 char *mfp_qmp_device_del (const char *id);
 char *mfp_qmp_list_devices (void); /* every device that has an id */
 char *mfp_qmp_query_pci (void);
+char *mfp_qmp_query_version (void);
 
 /**
  * mfp_qmp_check:
@@ -65,6 +66,11 @@ GHashTable *mfp_qmp_parse_devices (const char *answer, GError **error);
 /* (element-type MfpQemuDevice): those of an answer to mfp_qmp_query_pci()
  * that have an id; NULL on error. */
 GPtrArray *mfp_qmp_parse_pci (const char *answer, GError **error);
+
+/* The version in an answer to mfp_qmp_query_version(), as %MFP_QEMU_VERSION
+ * makes it; 0 on error. */
+guint mfp_qmp_parse_version (const char *answer, GError **error);
+#define MFP_QEMU_VERSION(major, minor) ((guint) (major) * 1000 + (guint) (minor))
 
 /* The device called @id, or NULL. */
 const MfpQemuDevice *mfp_qmp_find_device (const GPtrArray *devices, const char *id);

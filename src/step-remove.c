@@ -82,8 +82,34 @@ still_in_qemu (MfpRun *run, GError **error)
   return g_steal_pointer (&functions);
 }
 
-/* The functions to ask away: function 0, which takes the others along, or, in
- * a queue without one, each. */
+static gboolean
+is_zero (const MfpFunction *function)
+{
+  return function->guest_function == 0;
+}
+
+/* Asks for those of @present that are function 0, or those that are not. One
+ * of several that was asked already is as good as asked. */
+static gboolean
+request_those (MfpRun *run, const MfpGuest *guest, const GPtrArray *present, gboolean zero,
+               GError **error)
+{
+  for (guint i = 0; i < present->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (present, i);
+      g_autoptr (GError) local = NULL;
+
+      if (is_zero (function) != zero || request_removal (run, guest, function, &local)
+          || (!zero && run->plan->unplug_each && mfp_error_is (local, MFP_ERROR_BUSY)))
+        continue;
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Asks the functions away: function 0, which takes the others along, or, in a
+ * queue without one or where QEMU wants that, each, and function 0 last. */
 static gboolean
 request_each (MfpRun *run, const GPtrArray *present, GError **error)
 {
@@ -93,20 +119,10 @@ request_each (MfpRun *run, const GPtrArray *present, GError **error)
   if (!guest || !check_stranger (run, guest, error))
     return FALSE;
   for (guint i = 0; i < present->len; i++)
-    has_zero = has_zero
-               || ((const MfpFunction *) g_ptr_array_index (present, i))->guest_function == 0;
-  for (guint i = 0; i < present->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (present, i);
-      g_autoptr (GError) local = NULL;
-
-      if ((has_zero && function->guest_function != 0)
-          || request_removal (run, guest, function, &local))
-        continue;
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
-  return TRUE;
+    has_zero = has_zero || is_zero (g_ptr_array_index (present, i));
+  return ((has_zero && !run->plan->unplug_each)
+          || request_those (run, guest, present, FALSE, error))
+         && request_those (run, guest, present, TRUE, error);
 }
 
 /**

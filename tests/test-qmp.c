@@ -237,6 +237,35 @@ test_parse_devices (void)
 }
 
 static void
+test_version (void)
+{
+  static const struct
+  {
+    const char *answer;
+    guint version;
+  } rows[] = {
+    { "{\"return\":{\"qemu\":{\"micro\":22,\"minor\":2,\"major\":7},\"package\":\"Debian\"}}",
+      MFP_QEMU_VERSION (7, 2) },
+    { "{\"return\":{\"qemu\":{\"minor\":1,\"major\":4}}}", MFP_QEMU_VERSION (4, 1) },
+    { "{\"return\":{\"qemu\":{\"minor\":1}}}", 0 },
+    { "{\"return\":{\"qemu\":{\"minor\":-1,\"major\":4}}}", 0 },
+    { "{\"return\":{}}", 0 },
+    { "{\"return\":[]}", 0 },
+    { FAILURE ("GenericError", "no"), 0 },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_cmpuint (mfp_qmp_parse_version (rows[i].answer, &error), ==, rows[i].version);
+      g_assert_cmpint (error == NULL, ==, rows[i].version != 0);
+    }
+  g_assert_cmpuint (MFP_QEMU_VERSION (4, 1), <, MFP_QEMU_VERSION (4, 2));
+  g_assert_cmpuint (MFP_QEMU_VERSION (4, 2), <, MFP_QEMU_VERSION (10, 0));
+}
+
+static void
 test_parse_devices_error (void)
 {
   g_autoptr (GError) refused = NULL, no_list = NULL;
@@ -405,6 +434,7 @@ main (int argc, char **argv)
   g_test_add_func ("/qmp/check/takes-what-is-long-and-not-deep", test_check_long);
   g_test_add_func ("/qmp/refusal-passes/by-its-text", test_refusal_passes);
   g_test_add_func ("/qmp/parse-devices/finds-the-names", test_parse_devices);
+  g_test_add_func ("/qmp/parse-version/reads-major-and-minor", test_version);
   g_test_add_func ("/qmp/parse-devices/fails-on-errors-and-other-answers",
                    test_parse_devices_error);
   g_test_add_func ("/qmp/parse-pci/finds-devices-below-bridges", test_parse_pci);
