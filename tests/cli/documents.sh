@@ -200,7 +200,7 @@ endless_input() {
     writer=0
     head -c 100000000 /dev/zero || writer=$?
     echo "$writer" >"$scratch/writer"
-  } | "$VIRT_MFPLUG" -c "$uri" attach --dry-run q35 --file - \
+  } | program -c "$uri" attach --dry-run q35 --file - \
     >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
   assert_error 3 "standard input:1: the document has more than 1048576 bytes"
   [ "$(cat "$scratch/writer")" -eq 141 ] || fail "100 megabytes were read"

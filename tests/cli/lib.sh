@@ -59,11 +59,18 @@ fail() {
   exit 1
 }
 
+# program WORD...: the program, as a child of what VIRT_MFPLUG_WRAPPER says, if
+# set: `meson test --setup valgrind` does.
+program() {
+  # shellcheck disable=SC2086 # words
+  ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" "$@"
+}
+
 # run_bare WORD...: runs the program, with what is in $input, if set, for
 # standard input; sets $status.
 run_bare() {
   status=0
-  "$VIRT_MFPLUG" "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+  program "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 }
 
 # run WORD...: the same on the test driver.
