@@ -396,7 +396,7 @@ host_twice_is_refused (World *world)
   take_all (world, world->card);
   must (world, hold, function);
   done = hold (world, &again, &error);
-  assert_refused (done, &error, MFP_ERROR_FAILED, "");
+  assert_refused (done, &error, MFP_ERROR_FAILED, "in use");
   assert_has (world, world->card, F1, 0);
 
   /* the access to the group is as it was */
@@ -434,7 +434,7 @@ taken_address_is_refused (World *world)
   take_all (world, world->other);
   must (world, plug, function_of (world->card, 0));
   done = attach (world, world->other, other, MFP_HOSTDEV_PLUG, &error);
-  assert_refused (done, &error, MFP_ERROR_FAILED, "");
+  assert_refused (done, &error, MFP_ERROR_FAILED, "double use of PCI Address");
   assert_has (world, world->other, 0, 0);
   assert_has (world, world->card, F0, F0);
 }
@@ -489,6 +489,21 @@ id_twice_is_refused (World *world)
   same.alias = function_of (world->card, 1)->alias;
   done = queue (world, &same, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "uplicate");
+  assert_has (world, world->card, F1, F1);
+}
+
+static void
+taken_place_is_refused (World *world)
+{
+  MfpFunction second = *function_of (world->card, 2);
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  second.guest_function = 1;
+  take_all (world, world->card);
+  queue_up_to (world, 1);
+  done = queue (world, &second, &error);
+  assert_refused (done, &error, MFP_ERROR_FAILED, "function 1 not available for vfio-pci");
   assert_has (world, world->card, F1, F1);
 }
 
@@ -887,6 +902,7 @@ static const struct
   { "a-failed-plug-takes-the-access-of-its-group", failed_attach_takes_access },
   { "device-add-of-a-function-other-than-0-queues-it", device_add_queues },
   { "device-add-of-an-id-twice-is-refused", id_twice_is_refused },
+  { "device-add-at-a-place-that-is-taken-is-refused", taken_place_is_refused },
   { "device-add-beside-a-function-0-is-refused", late_function_is_refused },
   { "a-single-function-device-over-queued-ones-is-refused", single_function_is_refused },
   { "with-one-of-the-group-on-a-host-driver-none-is-opened", group_must_be_viable },
