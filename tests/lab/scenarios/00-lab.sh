@@ -13,7 +13,8 @@ for card in 0000:01:00 0000:02:00; do
   is "$(for f in $(functions_of $card); do iommu_group "$f"; done | uniq | wc -l)" 1 "$card is in one IOMMU group"
 done
 is "$(drivers 0000:03:00) $(drivers 0000:04:00)" "0:e1000e 0:e1000e" "two single-function cards"
-is "$(for c in "${CARDS[@]}"; do iommu_group "$c.0"; done | sort -u | wc -l)" 4 "no two cards share a group"
+is "$(drivers 0000:05:00) $(drivers 0000:06:00)" "0:e1000e 1:e1000e 0:e1000e 1:e1000e" "two cards of two functions"
+is "$(for c in "${CARDS[@]}"; do iommu_group "$c.0"; done | sort -u | wc -l)" 6 "no two cards share a group"
 
 # Stock libvirt
 like "$(virsh nodedev-dumpxml pci_0000_01_00_2)" "<vendor id='0x8086'>Intel" "node devices have names"
