@@ -180,6 +180,8 @@ fall_back (MfpRun *run, guint index, GError **error)
       /* Something had been touched by then. */
       if (mfp_error_is (*error, MFP_ERROR_REFUSED))
         mfp_error_recode (error, MFP_ERROR_FAILED);
+      if (run->ended && !mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE))
+        mfp_error_append (error, "The domain ended meanwhile.");
       mfp_error_append (error, "Everything was undone.");
       return;
     }

@@ -16,8 +16,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (virError, virFreeError)
 
 #define KEEPALIVE_SECONDS 5
 #define KEEPALIVE_COUNT 3 /* a silent peer is given up after 15 to 20 s */
-#define RECONNECT_TRIES 60
-#define RECONNECT_PAUSE (500 * G_TIME_SPAN_MILLISECOND) /* a restarted libvirtd asks each QEMU first */
+#define RECONNECT_LIMIT (30 * G_TIME_SPAN_SECOND) /* a restarted libvirtd asks each QEMU first */
+#define RECONNECT_PAUSE (500 * G_TIME_SPAN_MILLISECOND)
+#define OPEN_TICK (100 * G_TIME_SPAN_MILLISECOND)
 
 /**
  * MfpLibvirt:
@@ -25,6 +26,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (virError, virFreeError)
  * @domain: (nullable): the chosen domain
  * @name, @uuid: of the domain
  * @callbacks: ids of the event callbacks on @connection
+ * @given_up: libvirt did not answer for so long that it is not asked again
  * @reported: something was reported that a wait is to return for
  * @refused: (nullable): alias of a device whose removal the guest rejected
  */
@@ -38,6 +40,7 @@ struct _MfpLibvirt
   char *name;
   char uuid[VIR_UUID_STRING_BUFLEN];
   GArray *callbacks;
+  gboolean given_up;
   gboolean reported;
   char *refused;
 };
@@ -82,15 +85,22 @@ error_code (MfpLibvirt *libvirt, const virError *error)
     }
 }
 
+static void
+set_error (MfpLibvirt *libvirt, const virError *from, GError **error)
+{
+  MfpError code = from ? error_code (libvirt, from) : MFP_ERROR_FAILED;
+
+  g_set_error (error, MFP_ERROR, (int) code, "libvirt says: %s",
+               from && from->message ? from->message : "(nothing)");
+}
+
 /* Takes libvirt's last error before any other call can replace it. */
 static gboolean
 fail (MfpLibvirt *libvirt, GError **error)
 {
   g_autoptr (virError) last = virSaveLastError ();
-  MfpError code = last ? error_code (libvirt, last) : MFP_ERROR_FAILED;
 
-  g_set_error (error, MFP_ERROR, (int) code, "libvirt says: %s",
-               last && last->message ? last->message : "(nothing)");
+  set_error (libvirt, last, error);
   return FALSE;
 }
 
@@ -176,13 +186,104 @@ listen_to_domain (MfpLibvirt *libvirt)
 
 /* ---- the connection ---- */
 
-static gboolean
-connect_once (MfpLibvirt *libvirt, GError **error)
+/**
+ * Opening:
+ * @connection, @error: (nullable): the outcome, once @done
+ *
+ * A connection that is being opened, which a peer that hangs can delay for
+ * ever: keepalive begins with the open connection. So a thread of its own
+ * opens it, and may be left behind.
+ */
+typedef struct
 {
-  libvirt->connection = virConnectOpenAuth (libvirt->uri, virConnectAuthPtrDefault,
-                                            libvirt->interrupt ? 0 : VIR_CONNECT_RO);
+  char *uri;
+  unsigned int flags;
+  GMutex mutex;
+  GCond changed;
+  gboolean done;
+  virConnectPtr connection;
+  virErrorPtr error;
+} Opening;
+
+static void
+opening_clear (gpointer data)
+{
+  Opening *opening = data;
+
+  g_free (opening->uri);
+  g_mutex_clear (&opening->mutex);
+  g_cond_clear (&opening->changed);
+  g_clear_pointer (&opening->connection, virConnectClose);
+  g_clear_pointer (&opening->error, virFreeError);
+}
+
+static void
+opening_release (Opening *opening)
+{
+  g_atomic_rc_box_release_full (opening, opening_clear);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opening, opening_release)
+
+static gpointer
+open_connection (gpointer data)
+{
+  g_autoptr (Opening) opening = data;
+  virConnectPtr connection
+      = virConnectOpenAuth (opening->uri, virConnectAuthPtrDefault, opening->flags);
+  virErrorPtr error = connection ? NULL : virSaveLastError ();
+
+  g_mutex_lock (&opening->mutex);
+  opening->connection = connection;
+  opening->error = error;
+  opening->done = TRUE;
+  g_cond_signal (&opening->changed);
+  g_mutex_unlock (&opening->mutex);
+  return NULL;
+}
+
+/* Waits for @opening until @until, or a signal. */
+static gboolean
+wait_for_opening (MfpLibvirt *libvirt, Opening *opening, gint64 until, GError **error)
+{
+  gboolean done = FALSE;
+
+  while (!done)
+    {
+      g_mutex_lock (&opening->mutex);
+      if (!opening->done)
+        g_cond_wait_until (&opening->changed, &opening->mutex,
+                           g_get_monotonic_time () + OPEN_TICK);
+      done = opening->done;
+      g_mutex_unlock (&opening->mutex);
+      if (!done && !libvirt->ops.check_interrupt (&libvirt->ops, error))
+        return FALSE;
+      if (!done && g_get_monotonic_time () >= until)
+        {
+          g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED, "libvirt does not answer");
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
+{
+  g_autoptr (Opening) opening = g_atomic_rc_box_new0 (Opening);
+
+  opening->uri = g_strdup (libvirt->uri);
+  opening->flags = libvirt->interrupt ? 0 : VIR_CONNECT_RO;
+  g_mutex_init (&opening->mutex);
+  g_cond_init (&opening->changed);
+  g_thread_unref (g_thread_new ("open", open_connection, g_atomic_rc_box_acquire (opening)));
+  if (!wait_for_opening (libvirt, opening, until, error))
+    return FALSE;
+  libvirt->connection = g_steal_pointer (&opening->connection);
   if (!libvirt->connection)
-    return fail (libvirt, error);
+    {
+      set_error (libvirt, opening->error, error);
+      return FALSE;
+    }
   if (libvirt->interrupt)
     {
       virConnectSetKeepAlive (libvirt->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
@@ -214,24 +315,42 @@ find_domain_again (MfpLibvirt *libvirt, GError **error)
   return TRUE;
 }
 
+/* Connects again and again for a while. An error that is left is the last. */
+static gboolean
+connect_again (MfpLibvirt *libvirt, GError **error)
+{
+  gint64 until = g_get_monotonic_time () + RECONNECT_LIMIT;
+  g_autoptr (GError) local = NULL;
+
+  while (!connect_once (libvirt, until, &local))
+    {
+      if (g_get_monotonic_time () >= until || mfp_error_is (local, MFP_ERROR_INTERRUPTED))
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+      g_clear_error (&local);
+      g_usleep (RECONNECT_PAUSE);
+    }
+  return !libvirt->name || find_domain_again (libvirt, error);
+}
+
 /* Makes sure that there is a live connection, with the domain on it. */
 static gboolean
 ensure (MfpLibvirt *libvirt, GError **error)
 {
-  g_autoptr (GError) local = NULL;
-
   if (libvirt->connection && virConnectIsAlive (libvirt->connection) == 1)
     return TRUE;
-  disconnect (libvirt);
-  for (guint i = 0; i < RECONNECT_TRIES; i++)
+  if (libvirt->given_up)
     {
-      g_clear_error (&local);
-      if (connect_once (libvirt, &local))
-        return !libvirt->name || find_domain_again (libvirt, error);
-      g_usleep (RECONNECT_PAUSE);
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED,
+                           "the connection to libvirt is lost");
+      return FALSE;
     }
-  g_propagate_error (error, g_steal_pointer (&local));
-  mfp_error_recode (error, MFP_ERROR_FAILED);
+  disconnect (libvirt);
+  if (connect_again (libvirt, error))
+    return TRUE;
+  libvirt->given_up = !mfp_error_is (*error, MFP_ERROR_INTERRUPTED);
   return FALSE;
 }
 
@@ -446,8 +565,10 @@ mfp_libvirt_open (const char *uri, MfpInterrupt *interrupt, GError **error)
   virSetErrorFunc (NULL, ignore_error);
   if (interrupt)
     virEventRegisterDefaultImpl ();
-  if (!connect_once (libvirt, error))
+  if (!connect_once (libvirt, G_MAXINT64, error))
     {
+      if (mfp_error_is (*error, MFP_ERROR_INTERRUPTED))
+        return NULL;
       g_prefix_error (error, "cannot connect to %s: ", uri ? uri : "libvirt");
       mfp_error_recode (error, MFP_ERROR_REFUSED);
       return NULL;
