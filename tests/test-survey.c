@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "admission.h"
 #include "common.h"
+#include "execute.h"
 #include "survey.h"
 
 /* Operations on a host of a few functions; counts what is asked. */
@@ -157,6 +159,142 @@ test_groups_broken (void)
   g_assert_error (error, MFP_ERROR, MFP_ERROR_DISCONNECTED);
 }
 
+/* ---- a function that vanishes between two calls ---- */
+
+#define VANISHING "0000:01:00.3"
+
+/* What is left of the functions above. */
+static const char *const without_vanishing[] = { "0000:01:00.0 0000:01:00.0", NULL };
+
+static MfpCard *
+card_of_two (void)
+{
+  MfpCard *card = mfp_card_new ();
+  MfpPciAddress zero = test_address ("0000:01:00.0"), three = test_address (VANISHING);
+
+  mfp_card_add (card, &zero, 0);
+  mfp_card_add (card, &three, 3);
+  card->slot = test_address ("0000:04:00");
+  card->has_slot = TRUE;
+  return card;
+}
+
+static void
+test_vanished_selected (void)
+{
+  static const char *const words[] = { "01:00.0,3", NULL };
+  FakeHost host = fake_host ();
+  g_autoptr (GArray) wanted = addresses ("0000:01:00.0 " VANISHING);
+  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) found = NULL;
+
+  host.functions = without_vanishing;
+  found = mfp_survey_devices (&host.ops, wanted, NULL);
+  g_assert_null (mfp_card_from_selections (selections, found, MFP_REST_KEEP, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "the host has no PCI device " VANISHING "; that device has 0000:01:00.0");
+}
+
+static void
+test_vanished_in_document (void)
+{
+  FakeHost host = fake_host ();
+  g_autoptr (MfpCard) card = card_of_two ();
+  g_autoptr (GArray) wanted = addresses ("0000:01:00.0 " VANISHING);
+  g_autoptr (GPtrArray) none = test_host_list ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) found = NULL;
+
+  host.functions = without_vanishing;
+  found = mfp_survey_devices (&host.ops, wanted, NULL);
+  g_assert_false (mfp_admit_host (card, found, none, TRUE, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "host function " VANISHING " does not exist");
+}
+
+/* It was there when the host was surveyed, and is gone when it is to be taken. */
+static gboolean
+take_what_is_there (MfpOps *ops, const MfpPciAddress *address, GError **error)
+{
+  FakeHost *host = (FakeHost *) ops;
+  g_autofree char *text = mfp_pci_address_format (address);
+
+  if (strcmp (text, VANISHING) != 0)
+    return TRUE;
+  host->functions = without_vanishing;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_NOT_FOUND, "libvirt says: no such node device");
+  return FALSE;
+}
+
+static char *
+running_domain (MfpOps *ops G_GNUC_UNUSED, MfpForm form G_GNUC_UNUSED,
+                GError **error G_GNUC_UNUSED)
+{
+  return g_strdup ("<domain type='kvm' id='1'><name>vm</name></domain>");
+}
+
+static gboolean
+note (MfpOps *ops G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED, const char *xml G_GNUC_UNUSED,
+      GError **error G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static char *
+no_devices (MfpOps *ops G_GNUC_UNUSED, const char *command G_GNUC_UNUSED,
+            GError **error G_GNUC_UNUSED)
+{
+  return g_strdup ("{\"return\":[]}");
+}
+
+static gboolean
+no_interrupt (MfpOps *ops G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static gboolean
+no_event (MfpOps *ops G_GNUC_UNUSED, gint64 until G_GNUC_UNUSED, char **refused G_GNUC_UNUSED,
+          GError **error G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static gint64
+count_seconds (MfpOps *ops)
+{
+  return ((FakeHost *) ops)->asked++ * G_TIME_SPAN_SECOND;
+}
+
+static void
+test_vanished_when_taken (void)
+{
+  static const MfpExecuteOptions options = { .domain = "vm", .timeout = 5 * G_TIME_SPAN_SECOND };
+  FakeHost host = fake_host ();
+  g_autoptr (MfpCard) card = card_of_two ();
+  g_autoptr (GArray) wanted = addresses ("0000:01:00.0 " VANISHING);
+  g_autoptr (GPtrArray) found = mfp_survey_devices (&host.ops, wanted, NULL);
+  g_autoptr (GPtrArray) none = test_host_list ();
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+
+  host.ops = (MfpOps){ .host_function = fake_host_function,
+                       .domain_xml = running_domain,
+                       .set_metadata = note,
+                       .take = take_what_is_there,
+                       .qmp = no_devices,
+                       .wait = no_event,
+                       .check_interrupt = no_interrupt,
+                       .now = count_seconds };
+  g_assert_true (mfp_admit_host (card, found, none, TRUE, &error));
+  g_assert_true (mfp_card_name_functions (card, &error));
+  plan = mfp_plan_attach (g_steal_pointer (&card), "pci.4", FALSE, FALSE);
+  g_assert_false (mfp_execute (plan, &host.ops, &options, &error));
+  g_assert_true (g_str_has_prefix (error->message, "cannot take " VANISHING
+                                                   " from its host driver: libvirt says: "
+                                                   "no such node device\n"));
+}
+
 static void
 test_find (void)
 {
@@ -180,6 +318,11 @@ main (int argc, char **argv)
   g_test_add_func ("/survey/groups/finds-strangers-once", test_groups);
   g_test_add_func ("/survey/groups/finds-the-first-and-skips-the-gone", test_groups_first);
   g_test_add_func ("/survey/groups/fails-when-the-host-does", test_groups_broken);
+  g_test_add_func ("/survey/vanished/is-named-when-it-was-selected", test_vanished_selected);
+  g_test_add_func ("/survey/vanished/is-named-when-it-was-in-a-document",
+                   test_vanished_in_document);
+  g_test_add_func ("/survey/vanished/is-named-when-it-goes-before-it-is-taken",
+                   test_vanished_when_taken);
   g_test_add_func ("/survey/find/compares-the-whole-address", test_find);
   return g_test_run ();
 }
