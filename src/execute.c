@@ -152,7 +152,10 @@ tell_what_is_left (MfpRun *run, GError **error)
 
       mfp_error_append (error, "%s", place);
     }
-  if (run->options->domain)
+  if (run->plan->by_libvirt)
+    mfp_error_append (error, "To mend it: virsh detach-device and virsh nodedev-reattach, for "
+                             "each function that is not where it should be");
+  else if (run->options->domain)
     {
       g_autofree char *name = mfp_shell_word (run->options->domain);
 

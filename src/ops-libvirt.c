@@ -81,6 +81,8 @@ error_code (MfpLibvirt *libvirt, const virError *error)
     case VIR_ERR_CONFIG_UNSUPPORTED:
       return strstr (text, "non unique alias") ? MFP_ERROR_ALIAS_TAKEN : MFP_ERROR_FAILED;
     default:
+      if (strstr (text, "no device found with alias")) /* virDomainDefFindDevice() */
+        return MFP_ERROR_NOT_FOUND;
       return mfp_qmp_refusal_passes (text) ? MFP_ERROR_BUSY : MFP_ERROR_FAILED;
     }
 }

@@ -186,6 +186,8 @@ mfp_plan_attach_plain (MfpCard *card, gboolean config)
 
   if (config)
     add_config_attach (plan);
+  /* All of them first: a guest can open none of an IOMMU group before. */
+  add_steps (plan, MFP_STEP_TAKE, to_take);
   add_asked (plan, MFP_STEP_LIVE_ATTACH, not_zero);
   add_asked (plan, MFP_STEP_LIVE_ATTACH, zero);
   plan->strict = plan->steps->len;

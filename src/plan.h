@@ -127,7 +127,7 @@ MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
  * @card: (transfer full): with slot
  *
  * For a libvirt driver that takes multifunction addresses on a live attach:
- * one plain attach per function, function 0 last, and libvirt does the rest.
+ * one plain attach per function, function 0 last. No record is written.
  */
 MfpPlan *mfp_plan_attach_plain (MfpCard *card, gboolean config);
 

@@ -44,17 +44,32 @@ slot_is_native (const MfpGuest *guest, const MfpPciAddress *slot)
   return first && mfp_guest_next_in_slot (guest, slot, first);
 }
 
-/* Asks that @function leave the guest, and with function 0 the whole slot. */
+/* Asks QEMU itself; that it does not have the function is as good. */
 static gboolean
-request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function, GError **error)
+request_of_qemu (MfpRun *run, const MfpFunction *function, GError **error)
 {
   g_autofree char *command = mfp_qmp_device_del (function->alias);
   g_autoptr (GError) local = NULL;
 
-  if (function->guest_function == 0 && !slot_is_native (guest, &run->plan->card->slot))
-    return run->ops->detach_alias (run->ops, function->alias, error);
   if (mfp_monitor_tell (run->ops, command, &local) || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
     return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
+/* Asks that @function leave the guest, and with function 0 the whole slot:
+ * through libvirt, unless it refuses or no longer knows the function. */
+static gboolean
+request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (function->guest_function != 0 || slot_is_native (guest, &run->plan->card->slot))
+    return request_of_qemu (run, function, error);
+  if (run->ops->detach_alias (run->ops, function->alias, &local))
+    return TRUE;
+  if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    return request_of_qemu (run, function, error);
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
 }

@@ -72,7 +72,8 @@ typedef struct
 static gboolean
 is_home (const MfpRun *run, const Return *task, const MfpHostFunction *now)
 {
-  gboolean may_be_vfio = !task->function->take && !run->plan->host_only;
+  gboolean may_be_vfio
+      = !task->function->take && !run->plan->host_only && !run->plan->by_libvirt;
 
   if (now->driver)
     return may_be_vfio || !mfp_driver_is_vfio (now->driver);

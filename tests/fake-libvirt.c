@@ -62,6 +62,8 @@ struct _Fake
   gboolean silent;
   gboolean interrupted;
   gboolean stranger;
+  gboolean rejects; /* the guest, the next removal */
+  char *rejected;   /* alias that is to be reported for it */
   guint lost_events;
   gboolean running;
   guint id;
@@ -311,6 +313,13 @@ end_domain (Fake *fake)
 static void
 request_eject (Fake *fake, QemuDevice *asked)
 {
+  if (fake->rejects)
+    {
+      fake->rejects = FALSE;
+      g_free (fake->rejected);
+      fake->rejected = g_strdup (asked->id);
+      return;
+    }
   asked->asked_at = fake->clock;
   for (guint i = 0; i < fake->qemu->len; i++)
     {
@@ -669,7 +678,7 @@ plug (Fake *fake, const Hostdev *hostdev, GError **error)
 
   if (!hostdev->assigned)
     return TRUE;
-  if (hostdev->guest.function != 0)
+  if (hostdev->guest.function != 0 && fake->hotplug != FAKE_PLAIN)
     return refuse (error, MFP_ERROR_FAILED,
                    "libvirt says: Only PCI device addresses with function=0 are supported");
   if (find (fake->live, &hostdev->guest, hostdev_is_shown_at))
@@ -719,6 +728,8 @@ op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
   if (!begin (fake, TRUE, error) || (form == MFP_LIVE && !need_running (fake, error)))
     return FALSE;
   hostdev = parse_hostdev (xml);
+  if (form == MFP_LIVE && !hostdev->alias)
+    hostdev->alias = g_strdup_printf ("hostdev%u", fake->live->len);
   if (form == MFP_LIVE ? !attach_live (fake, hostdev, error) : !attach_config (fake, hostdev, error))
     {
       hostdev_free (hostdev);
@@ -747,7 +758,7 @@ detach_live (Fake *fake, Hostdev *hostdev, GError **error)
 {
   QemuDevice *device = find_device (fake, hostdev->alias);
 
-  if (hostdev->assigned && shares_slot (fake, hostdev))
+  if (hostdev->assigned && shares_slot (fake, hostdev) && fake->hotplug != FAKE_PLAIN)
     return refuse (error, MFP_ERROR_FAILED,
                    "libvirt says: cannot hot unplug hostdev device with multifunction PCI guest address");
   if (!hostdev->assigned || !device)
@@ -791,7 +802,7 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
     return FALSE;
   hostdev = find_alias (fake, alias);
   if (!hostdev)
-    return refuse (error, MFP_ERROR_FAILED, "libvirt says: internal error: no device found with alias %s",
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: internal error: no device found with alias %s",
                    alias);
   return detach_live (fake, hostdev, error) && end (fake, error);
 }
@@ -962,6 +973,7 @@ op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
   *refused = NULL;
   if (!begin (fake, FALSE, error))
     return FALSE;
+  *refused = g_steal_pointer (&fake->rejected);
   fake->clock = MAX (fake->clock, until);
   settle (fake);
   return op_check_interrupt (ops, error);
@@ -1028,6 +1040,7 @@ fake_free (Fake *fake)
   g_ptr_array_unref (fake->config);
   g_ptr_array_unref (fake->qemu);
   g_hash_table_unref (fake->metadata);
+  g_free (fake->rejected);
   g_free (fake->violation);
   g_free (fake);
 }
@@ -1093,6 +1106,12 @@ void
 fake_lose_events (Fake *fake, guint count)
 {
   fake->lost_events = count;
+}
+
+void
+fake_reject_removal (Fake *fake)
+{
+  fake->rejects = TRUE;
 }
 
 void

@@ -38,6 +38,7 @@ typedef enum
 {
   FAKE_ACPI,   /* an eject takes the whole slot, queued functions too */
   FAKE_NATIVE, /* a queued function is removed at once, without the guest */
+  FAKE_PLAIN,  /* libvirt itself takes multifunction addresses, and detaches of each */
 } FakeHotplug;
 
 /**
@@ -70,6 +71,9 @@ guint fake_operations (const Fake *fake);
 
 /* libvirt misses QEMU's report of the next @count removals. */
 void fake_lose_events (Fake *fake, guint count);
+
+/* The guest rejects the next removal, and QEMU reports that. */
+void fake_reject_removal (Fake *fake);
 
 /* Binds a host function to @driver by hand. */
 void fake_bind (Fake *fake, const char *host, const char *driver);

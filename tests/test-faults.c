@@ -458,6 +458,107 @@ test_schedules (void)
 }
 
 static void
+test_rejected (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  whole_attached (fake);
+  before = capture (fake);
+  fake_reject_removal (fake);
+  plan = detach_live (fake);
+  g_assert_false (run_plan (fake, plan, &error));
+  g_assert_cmpint (mfp_error_exit_status (error), ==, MFP_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message,
+                            "the guest's system rejected the removal of 'ua-mfplug-0000-01-00-0'"));
+  g_assert_nonnull (strstr (error->message, "Everything was undone."));
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
+  g_clear_error (&error);
+  g_assert_true (run_plan (fake, plan, &error)); /* the guest may be of another mind later */
+  g_assert_no_error (error);
+}
+
+static MfpPlan *
+attach_plain (Fake *fake)
+{
+  return mfp_plan_attach_plain (make_card (fake, "01:00", MFP_REST_KEEP), FALSE);
+}
+
+static MfpPlan *
+detach_plain (Fake *fake)
+{
+  const char *const words[] = { "01:00", NULL };
+  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (MfpGuest) live = read_guest (fake, MFP_LIVE);
+
+  return mfp_plan_detach_plain (mfp_card_from_guest (live, selections, NULL), NULL);
+}
+
+/* Each operation of a plain attach fails once, and then all is as before. */
+static void
+fail_each_of_plain (void)
+{
+  gboolean failed = TRUE;
+
+  for (guint i = 0; failed; i++)
+    {
+      g_autoptr (Fake) fake = fake_new (FAKE_PLAIN, 1);
+      g_autoptr (MfpPlan) plan = NULL;
+      g_autoptr (State) before = NULL, after = NULL;
+      g_autoptr (GError) error = NULL;
+
+      before = capture (fake);
+      plan = attach_plain (fake);
+      fake_fail_at (fake, i, FAULT_ERROR);
+      failed = !run_plan (fake, plan, &error);
+      g_assert_cmpuint (i, <, OPERATIONS_MAX);
+      after = capture (fake);
+      if (failed)
+        {
+          g_assert_cmpint (mfp_error_exit_status (error), ==, MFP_ERROR_FAILED);
+          g_assert_cmpstr (after->live, ==, before->live);
+        }
+      g_assert_null (fake_violation (fake));
+    }
+}
+
+static void
+plain_attached (Fake *fake)
+{
+  attached_by (fake, attach_plain);
+}
+
+static void
+test_plain (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_PLAIN, 1);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (MfpGuest) guest = NULL;
+  g_autoptr (GError) error = NULL;
+  guint shown = 0;
+
+  plain_attached (fake);
+  guest = read_guest (fake, MFP_LIVE);
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      shown += device->is_hostdev && device->has_address ? 1 : 0;
+    }
+  g_assert_cmpuint (shown, ==, 4);
+  detach = detach_plain (fake);
+  g_assert_true (run_plan (fake, detach, &error));
+  g_assert_no_error (error);
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
+  fail_each_of_plain ();
+}
+
+static void
 test_stranger (void)
 {
   g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
@@ -504,6 +605,8 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/random-schedules-are-restored-completed-or-recoverable",
                    test_schedules);
   g_test_add_func ("/faults/a-strangers-function-0-is-never-ejected", test_stranger);
+  g_test_add_func ("/faults/a-rejected-removal-is-reported-and-undone", test_rejected);
+  g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/lost-removal-events-are-made-up-for", test_lost_events);
   return g_test_run ();
 }

@@ -270,9 +270,10 @@ test_plain (void)
   g_autofree char *detach_steps = describe (detach);
 
   g_assert_cmpstr (attach_steps, ==,
-                   "live-attach.1 live-attach.2 live-attach.3 live-attach.0 |");
+                   "take.0 take.1 take.2 take.3 live-attach.1 live-attach.2 live-attach.3 "
+                   "live-attach.0 |");
   g_assert_cmpstr (both_steps, ==,
-                   "config-attach.0 config-attach.1 live-attach.1 live-attach.0 |");
+                   "config-attach.0 config-attach.1 take.0 take.1 live-attach.1 live-attach.0 |");
   g_assert_cmpstr (detach_steps, ==,
                    "config-detach.1 config-detach.0 live-detach.0 live-detach.2 live-detach.1 | "
                    "give-back.0 give-back.2");
@@ -284,7 +285,7 @@ test_plain (void)
 static void
 test_plain_xml (void)
 {
-  MfpCard *card = card_of ("0=0t 1=1u");
+  MfpCard *card = card_of ("0=0 1=1u");
   g_autoptr (MfpPlan) plan = mfp_plan_attach_plain (card, FALSE);
 
   for (guint i = 0; i < 2; i++)

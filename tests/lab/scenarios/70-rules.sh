@@ -10,7 +10,7 @@ if ! command -v test-rules >/dev/null; then
   skip "the rules" "LAB_PROGRAMS names no test-rules"
   done_testing
 fi
-passes "a guest runs" guest_restore
+passes "a guest runs" guest_restore unconfined
 devices_before=$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')
 defined_before=$(virsh dumpxml --inactive $DOMAIN)
 
