@@ -3,12 +3,14 @@
 # Helpers for scripts that run inside the lab: source /lab/lib.sh. TAP, the guest, the cards, libvirt.
 # Times are in seconds of the lab's own clock. Addresses are written 0000:01:00.0, cards 0000:01:00.
 
-DOMAIN=${DOMAIN:-l2}
+# Which guest: one of /lab/guest/*.xml; a script that is about another sets it before it sources this.
+GUEST=${GUEST:-l2}
+DOMAIN=$GUEST
 CARDS=(0000:01:00 0000:02:00 0000:03:00 0000:04:00 0000:05:00 0000:06:00)
 HOST_DRIVER=e1000e
-GUEST_DIR=/var/lib/libvirt/images/l2
+GUEST_DIR=/var/lib/libvirt/images/$GUEST
 SERIAL_LOG=$GUEST_DIR/serial.log
-PRISTINE=/tmp/pristine
+PRISTINE=/tmp/pristine-$GUEST
 
 diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
 t() { local now; read -r now _ </proc/uptime; diag "[$now] $*"; }
@@ -260,7 +262,7 @@ wait_guest_misses() { wait_for "${2:-120}" guest_differs "$1" || { diag "the gue
 
 # What a saved guest depends on. It is kept on the other side, since its boot is what takes longest in the lab.
 guest_key() {
-  { cat /lab/guest/key; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
+  { grep -E " (vmlinux|initrd|$GUEST.xml)$" /lab/guest/key; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
 }
 
 # shellcheck disable=SC2120 # by scenarios
@@ -270,7 +272,7 @@ guest_start() {
   mkdir -p "$GUEST_DIR"
   cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
   rm -f "$SERIAL_LOG"
-  virsh -q define /lab/guest/l2.xml || return 1
+  virsh -q define "/lab/guest/$GUEST.xml" || return 1
   t "guest: boot"
   virsh -q start "$DOMAIN" || return 1
   SERIAL_MARK=0
@@ -282,7 +284,7 @@ guest_start() {
 guest_boot() {
   local kept
   [[ ! -e $PRISTINE.save ]] || return 0
-  kept=/mbox/saved/$(guest_key)
+  kept=/mbox/saved/$GUEST-$(guest_key)
   if [[ -e $kept/save && ${LAB_FRESH_GUEST:-0} == 0 ]]; then
     guest_off
     mkdir -p "$GUEST_DIR"
@@ -299,7 +301,7 @@ guest_boot() {
   virsh -q save "$DOMAIN" "$PRISTINE.new" || return 1
   mv "$PRISTINE.new" "$PRISTINE.save"
   t "guest: saved"
-  rm -rf /mbox/saved
+  rm -rf "/mbox/saved/$GUEST"-*
   mkdir -p "$kept"
   cp "$PRISTINE.list" "$kept/list"
   cp "$PRISTINE.save" "$kept/new" && mv "$kept/new" "$kept/save"
@@ -324,7 +326,7 @@ guest_restore() {
   local number options=()
   # shellcheck disable=SC2119
   guest_boot && guest_off && give_back "${CARDS[@]}" || return 1
-  virsh -q define /lab/guest/l2.xml || return 1
+  virsh -q define "/lab/guest/$GUEST.xml" || return 1
   if [[ ${1:-} == unconfined ]]; then
     unconfine || return 1
     options=(--xml /tmp/unconfined.xml)
