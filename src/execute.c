@@ -130,6 +130,23 @@ touches_config (const MfpPlan *plan)
          || first->kind == MFP_STEP_CONFIG_DETACH;
 }
 
+/* What the person can do about what is left. */
+static void
+tell_remedies (const MfpPlan *plan, const char *domain, GError **error)
+{
+  g_autofree char *name = domain ? mfp_shell_word (domain) : NULL;
+
+  if (plan->host_only)
+    mfp_error_append (error, "To mend it: run the command again");
+  if (plan->by_libvirt)
+    mfp_error_append (error, "To mend it: virsh detach-device and virsh nodedev-reattach, for "
+                             "each function that is not where it should be");
+  if ((plan->record || plan->bus) && !plan->by_libvirt && name)
+    mfp_error_append (error, "To mend it: virt-mfplug recover %s", name);
+  if (touches_config (plan) && name)
+    mfp_error_append (error, "To mend the persistent XML: virsh edit %s", name);
+}
+
 /* Completes an error after which things are neither as before nor as wanted. */
 static void
 tell_what_is_left (MfpRun *run, GError **error)
@@ -152,28 +169,36 @@ tell_what_is_left (MfpRun *run, GError **error)
 
       mfp_error_append (error, "%s", place);
     }
-  if (run->plan->by_libvirt)
-    mfp_error_append (error, "To mend it: virsh detach-device and virsh nodedev-reattach, for "
-                             "each function that is not where it should be");
-  else if (run->options->domain)
-    {
-      g_autofree char *name = mfp_shell_word (run->options->domain);
-
-      mfp_error_append (error, "To mend it: virt-mfplug recover %s", name);
-    }
+  tell_remedies (run->plan, run->options->domain, error);
   mfp_error_recode (error, MFP_ERROR_LEFT);
+}
+
+/* Whether @step, which failed with @failure, may have changed something all the
+ * same: nobody heard of the outcome, or libvirt fails when the change was made
+ * and only its own note of it was not. The inverses of these look first, and
+ * know what is ours. */
+static gboolean
+may_have_happened (const MfpStep *step, const GError *failure)
+{
+  switch (step->kind)
+    {
+    case MFP_STEP_RECORD:
+    case MFP_STEP_LEAVING:
+    case MFP_STEP_TAKE:
+    case MFP_STEP_HOLD:
+    case MFP_STEP_QUEUE:
+      return TRUE;
+    default:
+      return mfp_error_is (failure, MFP_ERROR_DISCONNECTED);
+    }
 }
 
 /* After the strict step @index failed with *@error. */
 static void
 fall_back (MfpRun *run, guint index, GError **error)
 {
-  /* Whether it took place is not known, and its inverse looks first; a function
-   * that could not be taken may have lost its driver all the same. */
   const MfpStep *step = g_ptr_array_index (run->plan->steps, index);
-  gboolean unknown
-      = mfp_error_is (*error, MFP_ERROR_DISCONNECTED) || step->kind == MFP_STEP_TAKE;
-  guint end = index + (unknown ? 1 : 0);
+  guint end = index + (may_have_happened (step, *error) ? 1 : 0);
   g_autoptr (GError) failed = NULL;
 
   if (mfp_error_is (*error, MFP_ERROR_PENDING) || end == 0)

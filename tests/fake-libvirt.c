@@ -393,9 +393,19 @@ begin (Fake *fake, gboolean changes, GError **error)
 static gboolean
 end (Fake *fake, GError **error)
 {
-  if (fake->armed && fake->operation == fake->fail_at + 1 && fake->fault == FAULT_LOST_AFTER)
-    return lost (error);
-  return TRUE;
+  if (!fake->armed || fake->operation != fake->fail_at + 1)
+    return TRUE;
+  if (fake->fault == FAULT_ERROR_AFTER)
+    return refuse (error, MFP_ERROR_FAILED, "libvirt says: injected failure");
+  return fake->fault != FAULT_LOST_AFTER || lost (error);
+}
+
+/* The same for a removal, which is a request: libvirt does not say that it
+ * failed once QEMU has it. */
+static gboolean
+end_request (Fake *fake, GError **error)
+{
+  return (fake->armed && fake->fault == FAULT_ERROR_AFTER) || end (fake, error);
 }
 
 static gboolean
@@ -804,7 +814,7 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
   if (!hostdev)
     return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: internal error: no device found with alias %s",
                    alias);
-  return detach_live (fake, hostdev, error) && end (fake, error);
+  return detach_live (fake, hostdev, error) && end_request (fake, error);
 }
 
 /* ---- QMP ---- */
@@ -932,6 +942,7 @@ op_qmp (MfpOps *ops, const char *command, GError **error)
   JsonObject *arguments = json_object_get_object_member (object, "arguments");
   gboolean changes = g_str_has_prefix (name, "device_");
   g_autofree char *answer = NULL;
+  gboolean done;
 
   if (!begin (fake, changes, error) || !need_running (fake, error))
     return NULL;
@@ -943,7 +954,8 @@ op_qmp (MfpOps *ops, const char *command, GError **error)
     answer = qmp_list (fake);
   else
     answer = qmp_query_pci (fake);
-  return end (fake, error) ? g_steal_pointer (&answer) : NULL;
+  done = strcmp (name, "device_del") == 0 ? end_request (fake, error) : end (fake, error);
+  return done ? g_steal_pointer (&answer) : NULL;
 }
 
 /* ---- time ---- */

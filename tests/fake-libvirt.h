@@ -24,6 +24,7 @@ typedef struct _Fake Fake;
 typedef enum
 {
   FAULT_ERROR,        /* it fails, and nothing was done */
+  FAULT_ERROR_AFTER,  /* it fails, although it was done */
   FAULT_LOST_BEFORE,  /* the connection breaks, and nothing was done */
   FAULT_LOST_AFTER,   /* the connection breaks after it was done */
   FAULT_SILENT_GUEST, /* from then on the guest answers no request */

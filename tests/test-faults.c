@@ -377,7 +377,7 @@ assert_noticed (const char *what, guint runs, const Outcome *outcome)
 }
 
 static const char *const fault_names[FAULT_KINDS] = {
-  "error", "lost-before", "lost-after", "silent-guest", "domain-ends", "interrupt", "broken",
+  "error", "error-after", "lost-before", "lost-after", "silent-guest", "domain-ends", "interrupt", "broken",
 };
 
 static void
