@@ -132,19 +132,21 @@ describe_plans (const GPtrArray *plans)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* Runs each plan, whatever became of those before. */
+/* Runs each plan, whatever became of those before, until a signal comes. */
 static gboolean
 run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
            const GPtrArray *plans, GError **error)
 {
   g_autoptr (GError) first = NULL;
+  gboolean stopped = FALSE;
 
-  for (guint i = 0; i < plans->len; i++)
+  for (guint i = 0; i < plans->len && !stopped; i++)
     {
       g_autoptr (GError) local = NULL;
 
       if (mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
         continue;
+      stopped = mfp_error_is (local, MFP_ERROR_INTERRUPTED);
       if (first)
         mfp_error_append (&first, "%s", local->message);
       else
