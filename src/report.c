@@ -4,11 +4,9 @@
 #include "report.h"
 
 #include "error.h"
+#include "report-json.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
-
-#define SCHEMA 1 /* of the JSON; goes up when a member changes its meaning */
 
 gboolean
 mfp_format_parse (const char *text, MfpFormat *format, GError **error)
@@ -64,61 +62,36 @@ in_order (const MfpCard *card)
 }
 
 static void
-add_string (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  if (value)
-    json_builder_add_string_value (builder, value);
-  else
-    json_builder_add_null_value (builder);
-}
-
-static void
 add_function (JsonBuilder *builder, const MfpCard *card, const MfpFunction *function)
 {
   g_autofree char *host = mfp_function_describe (function);
   g_autofree char *guest = guest_address (card, function);
 
   json_builder_begin_object (builder);
-  add_string (builder, "host", host);
-  add_string (builder, "guest", guest);
-  add_string (builder, "alias", function->alias);
-  add_string (builder, "host_driver", function->driver);
+  mfp_json_add_string (builder, "host", host);
+  mfp_json_add_string (builder, "guest", guest);
+  mfp_json_add_string (builder, "alias", function->alias);
+  mfp_json_add_string (builder, "host_driver", function->driver);
   json_builder_end_object (builder);
-}
-
-static char *
-to_text (JsonBuilder *builder)
-{
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *text = json_to_string (root, TRUE);
-
-  return g_strconcat (text, "\n", NULL);
 }
 
 static char *
 format_json (const MfpReport *report, const GPtrArray *functions)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonBuilder) builder = mfp_json_begin (report->command, report->domain);
   g_autofree char *slot = report->card && report->card->has_slot
                               ? mfp_pci_address_format_slot (&report->card->slot)
                               : NULL;
 
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "schema");
-  json_builder_add_int_value (builder, SCHEMA);
-  add_string (builder, "command", report->command);
-  add_string (builder, "domain", report->domain);
-  json_builder_set_member_name (builder, "changed");
-  json_builder_add_boolean_value (builder, report->changed);
-  add_string (builder, "slot", slot);
+  mfp_json_add_boolean (builder, "changed", report->changed);
+  mfp_json_add_string (builder, "slot", slot);
   json_builder_set_member_name (builder, "functions");
   json_builder_begin_array (builder);
   for (guint i = 0; i < functions->len; i++)
     add_function (builder, report->card, g_ptr_array_index (functions, i));
   json_builder_end_array (builder);
   json_builder_end_object (builder);
-  return to_text (builder);
+  return mfp_json_to_text (builder);
 }
 
 /* The first line: what was done, or that nothing had to be. */
@@ -180,11 +153,10 @@ mfp_report_format_error (const GError *error)
   g_autoptr (JsonBuilder) builder = json_builder_new ();
 
   json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "schema");
-  json_builder_add_int_value (builder, SCHEMA);
-  add_string (builder, "error", error->message);
+  mfp_json_add_schema (builder);
+  mfp_json_add_string (builder, "error", error->message);
   json_builder_set_member_name (builder, "status");
   json_builder_add_int_value (builder, mfp_error_exit_status (error));
   json_builder_end_object (builder);
-  return to_text (builder);
+  return mfp_json_to_text (builder);
 }
