@@ -80,6 +80,16 @@ is_home (const MfpRun *run, const Return *task, const MfpHostFunction *now)
   return task->given_back && !task->function->driver;
 }
 
+/* A function that is not on the host any more has nothing to go back to. */
+static gboolean
+has_left_host (gboolean *done, GError **error)
+{
+  *done = mfp_error_is (*error, MFP_ERROR_NOT_FOUND);
+  if (*done)
+    g_clear_error (error);
+  return *done;
+}
+
 static gboolean
 approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
 {
@@ -89,7 +99,7 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
   g_autoptr (GError) local = NULL;
 
   if (!now)
-    return FALSE;
+    return has_left_host (done, error);
   *done = is_home (run, task, now);
   if (*done)
     return TRUE;

@@ -552,6 +552,8 @@ op_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
 
   if (!begin (fake, TRUE, error))
     return FALSE;
+  if (!function)
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no node device");
   if (find_hostdev (fake->live, address))
     return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
   set_driver (function, "vfio-pci");
@@ -566,6 +568,8 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
 
   if (!begin (fake, TRUE, error))
     return FALSE;
+  if (!function)
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no node device");
   if (find_hostdev (fake->live, address))
     return refuse (error, MFP_ERROR_FAILED, "libvirt says: device is in use");
   if (group_in_qemu (fake, function->group))
@@ -1118,6 +1122,15 @@ void
 fake_lose_events (Fake *fake, guint count)
 {
   fake->lost_events = count;
+}
+
+void
+fake_pull_out (Fake *fake, const char *host)
+{
+  MfpPciAddress address;
+
+  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
+  g_ptr_array_remove (fake->functions, find_function (fake, &address));
 }
 
 void

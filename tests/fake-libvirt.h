@@ -73,6 +73,9 @@ guint fake_operations (const Fake *fake);
 /* libvirt misses QEMU's report of the next @count removals. */
 void fake_lose_events (Fake *fake, guint count);
 
+/* The host function is not there any more: it was pulled out. */
+void fake_pull_out (Fake *fake, const char *host);
+
 /* The guest rejects the next removal, and QEMU reports that. */
 void fake_reject_removal (Fake *fake);
 

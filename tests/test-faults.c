@@ -481,6 +481,25 @@ test_rejected (void)
   g_assert_no_error (error);
 }
 
+/* A function vanishes after it was planned: what was taken goes back, and
+ * nothing is left that recover could not mend. */
+static void
+test_pulled_out (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) plan = attach_whole (fake);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *drivers = NULL;
+
+  fake_pull_out (fake, "0000:01:00.2");
+  g_assert_false (run_plan (fake, plan, &error));
+  g_assert_cmpint (mfp_error_exit_status (error), ==, MFP_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, "cannot take 0000:01:00.2 from its host driver"));
+  g_assert_nonnull (strstr (error->message, "Everything was undone."));
+  drivers = fake_describe_drivers (fake);
+  g_assert_null (strstr (drivers, "vfio"));
+}
+
 static MfpPlan *
 attach_plain (Fake *fake)
 {
@@ -606,6 +625,8 @@ main (int argc, char **argv)
                    test_schedules);
   g_test_add_func ("/faults/a-strangers-function-0-is-never-ejected", test_stranger);
   g_test_add_func ("/faults/a-rejected-removal-is-reported-and-undone", test_rejected);
+  g_test_add_func ("/faults/a-function-that-is-pulled-out-keeps-nothing-from-going-back",
+                   test_pulled_out);
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/lost-removal-events-are-made-up-for", test_lost_events);
   return g_test_run ();
