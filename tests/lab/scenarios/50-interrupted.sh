@@ -1,71 +1,97 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A run that is killed leaves nothing that recover does not put right.
+# A signal at each step of an attach and of a detach: what can be undone is, and recover puts the rest right.
 set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
-card=0000:01:00
-slot=0000:02:00
-host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
-vfio_drivers="0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci"
+card=0000:05:00
+attach=(attach --slot 0000:02:00 "$DOMAIN" $card)
+detach=(detach "$DOMAIN" $card)
 
-passes "a guest runs" guest_restore
+passes "a guest runs" guest_restore unconfined
 
-# stop_at SIGNAL STEP COMMAND...: runs virt-mfplug and sends it the signal when it says that it
-# begins that step; what it said goes to $said
-stop_at() {
-  local signal=$1 step=$2 pid line count=0
-  shift 2
-  rm -f /tmp/progress
-  mkfifo /tmp/progress
-  virt-mfplug --verbose "$@" >/tmp/result 2>/tmp/progress &
-  pid=$!
-  said=
-  while IFS= read -r line; do
-    said+=$line$'\n'
-    count=$((count + 1))
-    [[ $count != "$step" ]] || kill "-$signal" "$pid" 2>/dev/null || true
-  done </tmp/progress
-  wait "$pid" || true
-}
+terminate() { kill -TERM "$1" 2>/dev/null || true; }
+interrupt() { kill -INT "$1" 2>/dev/null || true; }
+murder() { kill -KILL "$1" 2>/dev/null || true; }
+interrupt_twice() { interrupt "$1"; sleep 0.3; interrupt "$1"; }
 
-steps_of() { grep -c '^virt-mfplug: [^e(]' <<<"$1"; }
+passes "an attach, to count its steps" count_steps "${attach[@]}"
+attach_steps=$steps
+runs 0 "recover of a domain in which all is well" virt-mfplug recover "$DOMAIN"
+like "$output" "Nothing is to be mended" "says so"
+passes "a detach, to count its steps" count_steps "${detach[@]}"
+detach_steps=$steps
+outside=$(card_state $card)
+diag "attach: $attach_steps steps, detach: $detach_steps"
 
-# whole_or_nothing NAME: the card is fully in, or fully out with the host's drivers right
-whole_or_nothing() {
-  local held in_qemu
-  held=$(hostdevs | wc -l)
-  in_qemu=$(qemu_ids | tr ' ' '\n' | grep -c ua-mfplug || true)
-  case "$held $in_qemu $(drivers $card)" in
-    "4 4 $vfio_drivers") ok "$1: the card is fully in" ;;
-    "0 0 $host_drivers") ok "$1: the card is fully out" ;;
-    *) not_ok "$1: the card is fully in or fully out" "$(hostdevs; qemu_ids; drivers $card; echo "$said")" ;;
+# ensure WHERE: brings the card in or out for what comes next
+ensure() {
+  [[ $(card_place $card) != "$1" ]] || return 0
+  case $1 in
+    in) runs 0 "attach" virt-mfplug "${attach[@]}" ;;
+    out) runs 0 "detach" virt-mfplug "${detach[@]}" ;;
   esac
 }
 
-runs 0 "an attach, to count its steps" virt-mfplug --verbose attach --slot $slot $DOMAIN $card
-attach_steps=$(steps_of "$errors")
-runs 0 "recover of a domain in which all is well" virt-mfplug recover $DOMAIN
-like "$output" "Nothing is to be mended" "says so"
-runs 0 "a detach, to count its steps" virt-mfplug --verbose detach $DOMAIN $card
-detach_steps=$(steps_of "$errors")
-diag "attach: $attach_steps steps, detach: $detach_steps"
+# A recover after a kill, and before it one that is only to say what it would do
+recovered() {
+  local before
+  before=$(card_state $card)
+  runs 0 "$1: recover --dry-run" virt-mfplug recover --dry-run "$DOMAIN"
+  is "$(card_state $card)" "$before" "$1: touches nothing"
+  runs 0 "$1: recover" virt-mfplug recover "$DOMAIN"
+  unlike "$(card_place $card)" between "$1: then the card is fully in or fully out"
+  unlike "$(card_place $card) $(virsh dumpxml "$DOMAIN")" "^out .*urn:virt-mfplug" "$1: and no record is left of a card that is out"
+}
 
 for ((step = 1; step <= attach_steps; step++)); do
-  stop_at KILL "$step" attach --slot $slot $DOMAIN $card
-  runs 0 "attach killed at step $step: recover" virt-mfplug recover $DOMAIN
-  whole_or_nothing "attach killed at step $step"
-  runs 0 "attach killed at step $step: detach finds a sane state" virt-mfplug detach $DOMAIN $card
-  is "$(hostdevs; drivers $card)" "$host_drivers" "attach killed at step $step: all is back"
+  ensure out
+  at_step $step $([[ $((step % 2)) == 0 ]] && echo interrupt || echo terminate) "${attach[@]}"
+  if [[ $step -lt $attach_steps ]]; then
+    is "$status" 1 "attach, SIGINT or SIGTERM at step $step: status 1"
+    like "$errors" "interrupted.*Everything was undone" "attach, signal at step $step: says so"
+    is "$(card_state $card)" "$outside" "attach, signal at step $step: all is as before"
+  else
+    is "$status $(card_place $card)" "0 in" "attach, SIGINT or SIGTERM at the last step $step: it is done"
+  fi
+  ensure out
+  at_step $step murder "${attach[@]}"
+  recovered "attach, SIGKILL at step $step"
 done
 
-for step in 1 2 3 4 5; do
-  runs 0 "an attach before detach $step" virt-mfplug attach --slot $slot $DOMAIN $card
-  stop_at KILL "$step" detach $DOMAIN $card
-  runs 0 "detach killed at step $step: recover" virt-mfplug recover $DOMAIN
-  whole_or_nothing "detach killed at step $step"
-  virt-mfplug --quiet detach $DOMAIN $card || true
+for ((step = 1; step <= detach_steps; step++)); do
+  ensure in
+  inside=$(card_state $card)
+  at_step $step $([[ $((step % 2)) == 0 ]] && echo interrupt || echo terminate) "${detach[@]}"
+  case $step in
+    1)
+      is "$status" 1 "detach, signal at step 1: status 1"
+      like "$errors" "interrupted.*Everything was undone" "detach, signal at step 1: says so"
+      is "$(card_state $card)" "$inside" "detach, signal at step 1: all is as before"
+      ;;
+    2)
+      is "$status" 4 "detach, signal while the guest is asked: status 4"
+      like "$errors" "interrupted" "detach, signal while the guest is asked: says so"
+      runs 0 "detach, signal while the guest is asked: the same again goes on" virt-mfplug "${detach[@]}"
+      is "$(card_state $card)" "$outside" "detach, signal while the guest is asked: then all is back"
+      ;;
+    *)
+      is "$status" 0 "detach, SIGINT or SIGTERM at step $step: it is finished"
+      is "$(card_state $card)" "$outside" "detach, signal at step $step: all is back"
+      ;;
+  esac
+  ensure in
+  at_step $step murder "${detach[@]}"
+  recovered "detach, SIGKILL at step $step"
 done
 
+# Impatience: a second signal at a taken function, at a queued one, and at the plug
+for step in 4 6 7; do
+  ensure out
+  at_step $step interrupt_twice "${attach[@]}"
+  is "$status" 5 "attach, a second SIGINT at step $step: status 5 at once"
+  like "$errors" "virt-mfplug recover $DOMAIN" "attach, a second SIGINT at step $step: says how to mend it"
+  recovered "attach, a second SIGINT at step $step"
+done
 done_testing
