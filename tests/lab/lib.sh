@@ -9,6 +9,9 @@ DOMAIN=$GUEST
 CARDS=(0000:01:00 0000:02:00 0000:03:00 0000:04:00 0000:05:00 0000:06:00)
 HOST_DRIVER=e1000e
 GUEST_DIR=/var/lib/libvirt/images/$GUEST
+# The kernel and the initramfs that all x86 guests share, or those of a guest of another architecture.
+GUEST_FILES=/lab/guest
+[[ ! -d /lab/guest/$GUEST ]] || GUEST_FILES+=/$GUEST
 SERIAL_LOG=$GUEST_DIR/serial.log
 PRISTINE=/tmp/pristine-$GUEST
 
@@ -262,7 +265,7 @@ wait_guest_misses() { wait_for "${2:-120}" guest_differs "$1" || { diag "the gue
 
 # What a saved guest depends on. It is kept on the other side, since its boot is what takes longest in the lab.
 guest_key() {
-  { grep -E " (vmlinux|initrd|$GUEST.xml)$" /lab/guest/key; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
+  { grep " $GUEST.xml$" /lab/guest/key; grep -E " (vmlinux|initrd)$" "$GUEST_FILES/key"; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
 }
 
 # shellcheck disable=SC2120 # by scenarios
@@ -270,7 +273,7 @@ guest_key() {
 guest_start() {
   guest_off
   mkdir -p "$GUEST_DIR"
-  cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
+  cp "$GUEST_FILES"/{vmlinux,initrd} "$GUEST_DIR/"
   rm -f "$SERIAL_LOG"
   virsh -q define "/lab/guest/$GUEST.xml" || return 1
   t "guest: boot"
@@ -280,15 +283,21 @@ guest_start() {
   t "guest: up"
 }
 
-# Boot the guest and save it, once per lab; every scenario then starts from the saved one.
+# Boot the guest and save it, once per lab; every scenario then starts from the saved one. It may be booted already by boot-ahead.sh.
 guest_boot() {
+  (
+    flock 9
+    [[ -e $PRISTINE.save ]] || guest_boot_once
+  ) 9>"$PRISTINE.lock"
+}
+
+guest_boot_once() {
   local kept
-  [[ ! -e $PRISTINE.save ]] || return 0
   kept=/mbox/saved/$GUEST-$(guest_key)
   if [[ -e $kept/save && ${LAB_FRESH_GUEST:-0} == 0 ]]; then
     guest_off
     mkdir -p "$GUEST_DIR"
-    cp /lab/guest/vmlinux /lab/guest/initrd "$GUEST_DIR/"
+    cp "$GUEST_FILES"/{vmlinux,initrd} "$GUEST_DIR/"
     cp "$kept/list" "$PRISTINE.list"
     cp "$kept/save" "$PRISTINE.new"
     mv "$PRISTINE.new" "$PRISTINE.save"
