@@ -307,6 +307,12 @@ print_progress (gpointer data G_GNUC_UNUSED, const char *step, gboolean undo)
   g_printerr ("virt-mfplug: %s%s\n", undo ? "(back) " : "", step);
 }
 
+static void
+print_note (gpointer data, const char *text)
+{
+  mfp_warn (data, "%s", text);
+}
+
 /* QEMU 4.2 was the first whose pseries machine takes the whole slot with its
  * function 0 (spapr_pci_unplug_request() in hw/ppc/spapr_pci.c). */
 static gboolean
@@ -329,6 +335,8 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
     .domain = mfp_libvirt_domain_name (target->libvirt),
     .timeout = options->timeout * G_TIME_SPAN_SECOND,
     .progress = invocation->verbose ? print_progress : NULL,
+    .note = print_note,
+    .data = (gpointer) invocation,
   };
 
   return settle_unplug (target, plan, error)

@@ -14,12 +14,14 @@
  *   the host may take
  * @progress: (nullable): called before each step with what it is; @undo: it
  *   undoes one
+ * @note: (nullable): called with what the person may want to know
  */
 typedef struct
 {
   const char *domain;
   gint64 timeout;
   void (*progress) (gpointer data, const char *step, gboolean undo);
+  void (*note) (gpointer data, const char *text);
   gpointer data;
 } MfpExecuteOptions;
 

@@ -15,6 +15,7 @@
  * @seen: (nullable): the live domain as last read; unset by whatever changes it
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @ended: the domain ended meanwhile, so nothing of it needs undoing
+ * @overtaken: another run removed the record that this one is about
  * @undoing: a signal no longer stops the run
  */
 typedef struct
@@ -26,6 +27,7 @@ typedef struct
   MfpGuest *seen;
   GHashTable *was_in_qemu;
   gboolean ended;
+  gboolean overtaken;
   gboolean undoing;
 } MfpRun;
 

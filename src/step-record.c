@@ -9,6 +9,32 @@
 #include <string.h>
 
 static gboolean
+has_record (const MfpGuest *guest, const char *id)
+{
+  for (guint i = 0; i < guest->records->len; i++)
+    if (strcmp (((const MfpRecord *) g_ptr_array_index (guest->records, i))->id, id) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Of two detaches of one card both do what is left to do; the one that finds
+ * the record gone says, once, that it was not alone. */
+static gboolean
+is_overtaken (MfpRun *run)
+{
+  const char *id = run->plan->card->record_id;
+  const MfpGuest *guest
+      = id && !run->ended && !run->overtaken ? mfp_run_look_again (run, NULL) : NULL;
+
+  if (!guest || has_record (guest, id))
+    return run->overtaken;
+  run->overtaken = TRUE;
+  if (run->options->note)
+    run->options->note (run->options->data, "another run detached it at the same time");
+  return TRUE;
+}
+
+static gboolean
 approach_forgotten (MfpRun *run, gpointer uri, gboolean *done, GError **error)
 {
   *done = run->ops->set_metadata (run->ops, uri, NULL, error);
@@ -20,9 +46,10 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   g_autofree char *uri = mfp_record_uri (run->plan->record->id);
   GError *local = NULL;
-  gboolean done
-      = run->ended || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
+  gboolean done;
 
+  done = is_overtaken (run) || run->ended
+         || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);
 }
 
@@ -40,7 +67,7 @@ gboolean
 mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   GError *local = NULL;
-  gboolean done = write_record (run, run->plan->record, &local);
+  gboolean done = is_overtaken (run) || write_record (run, run->plan->record, &local);
 
   return mfp_run_or_ended (run, done, local, error);
 }
@@ -51,6 +78,8 @@ mfp_step_staying (MfpRun *run, const MfpStep *step, GError **error)
 {
   g_autoptr (MfpRecord) record = NULL;
 
+  if (run->overtaken)
+    return TRUE;
   if (run->ended || !run->plan->card->record_id)
     return mfp_step_forget (run, step, error);
   record = mfp_card_to_record (run->plan->card, FALSE);

@@ -500,6 +500,39 @@ test_pulled_out (void)
   g_assert_null (strstr (drivers, "vfio"));
 }
 
+static void
+count_note (gpointer data, const char *text)
+{
+  g_assert_cmpstr (text, ==, "another run detached it at the same time");
+  ++*(guint *) data;
+}
+
+/* Two detaches of one card, planned at the same time: the later one finds all
+ * done, and says so. */
+static void
+test_two_detaches (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) first = NULL, second = NULL;
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  guint notes = 0;
+  MfpExecuteOptions options
+      = { .domain = "vm", .timeout = TIMEOUT, .note = count_note, .data = &notes };
+
+  whole_attached (fake);
+  first = detach_live (fake);
+  second = detach_live (fake);
+  g_assert_true (mfp_execute (first, fake_ops (fake), &options, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (notes, ==, 0);
+  g_assert_true (mfp_execute (second, fake_ops (fake), &options, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (notes, ==, 1);
+  after = capture (fake);
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
+}
+
 static MfpPlan *
 attach_plain (Fake *fake)
 {
@@ -627,6 +660,7 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/a-rejected-removal-is-reported-and-undone", test_rejected);
   g_test_add_func ("/faults/a-function-that-is-pulled-out-keeps-nothing-from-going-back",
                    test_pulled_out);
+  g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/lost-removal-events-are-made-up-for", test_lost_events);
   return g_test_run ();
