@@ -1,42 +1,48 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Others at work: a guest that does not act, two runs at once, and libvirt's hook when a domain ends.
+# Others at work: runs at the same time, a device that comes into the same slot, and libvirt's hook when a domain ends.
 set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
-card=0000:01:00
-other=0000:02:00
-host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
-vfio_drivers="0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci"
+card=0000:05:00
+other=0000:06:00
+host_drivers="0:e1000e 1:e1000e"
 
-passes "a guest runs" guest_restore
+passes "a guest runs" guest_restore unconfined
 
-# A guest that does not act
-virsh -q suspend $DOMAIN
-runs 4 "attach --wait to a paused guest: status 4 in time" virt-mfplug attach --wait --timeout 5 $DOMAIN 03:00 04:00
-like "$errors" "the card is plugged, and the guest has not assigned addresses" "says that the card is plugged"
-virsh -q resume $DOMAIN
-runs 0 "the same command again, the guest running" virt-mfplug attach --wait $DOMAIN 03:00 04:00
-runs 0 "detach" virt-mfplug detach $DOMAIN 03:00 04:00
-runs 0 "attach" virt-mfplug attach $DOMAIN $card
-passes "the guest sees it" wait_guest_sees "0[1-4]:00.3" 120
-virsh -q suspend $DOMAIN
-runs 4 "detach from a paused guest: status 4 in time" virt-mfplug detach --timeout 5 $DOMAIN $card
-like "$errors" "the guest was asked to let the slot go; run the command again" "says that the request stands"
-is "$(drivers $card)" "$vfio_drivers" "and gives nothing back"
-virsh -q resume $DOMAIN
-runs 0 "detach again, the guest running" virt-mfplug detach $DOMAIN $card
-is "$(drivers $card)" "$host_drivers" "takes the work up where it stood"
-is "$(hostdevs)" "" "the domain has none"
+# Two cards and a disk at once. The disk wants the very slot that the first card chooses, a little later in each round.
+truncate -s 1M "$GUEST_DIR/disk.raw"
+chmod 666 "$GUEST_DIR/disk.raw"
+disk=/tmp/disk.xml
+cat >$disk <<XML
+<disk type='file' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source file='$GUEST_DIR/disk.raw'/>
+  <target dev='vda' bus='virtio'/>
+  <address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>
+</disk>
+XML
 
-# Two cards at once, each attach unaware of the other
-sees_both() { [[ $(guest_lspci | grep -c 8086:10d3) == 8 ]]; }
-for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
-  virt-mfplug attach $DOMAIN $card >/tmp/first 2>&1 &
+# slot_of FILE: the guest slot that an attach reported
+slot_of() { sed -n 's/.*guest \([0-9a-f:]*\)\.0$/\1/p' "$1"; }
+
+# in_slot CARD SLOT: both functions are there, and nothing else is
+in_slot() {
+  [[ $(hostdevs | grep -c "^$1") == 2 && $(hostdevs | grep -c " $2.0 ") == 1 ]] &&
+    [[ $(virsh qemu-monitor-command "$DOMAIN" --hmp info pci | grep -cE "Bus +$((16#${2:5:2})), device +0, function") == 2 ]]
+}
+
+no_disk() { ! virsh domblklist "$DOMAIN" | grep -q vda; }
+
+for ((round = 1; round <= ${ROUNDS:-20}; round++)); do
+  virt-mfplug attach "$DOMAIN" $card >/tmp/first 2>&1 &
   first=$!
-  virt-mfplug attach $DOMAIN $other >/tmp/second 2>&1 &
+  virt-mfplug attach "$DOMAIN" $other >/tmp/second 2>&1 &
   second=$!
+  sleep "$((round / 4)).$((round % 4 * 25))"
+  has_disk=yes
+  virsh -q attach-device "$DOMAIN" $disk --live >/tmp/disk.log 2>&1 || has_disk=no
   status=0
   wait $first || status=$?
   is "$status" 0 "round $round: the first card is attached"
@@ -45,13 +51,17 @@ for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
   wait $second || status=$?
   is "$status" 0 "round $round: the second card is attached"
   [[ $status == 0 ]] || diag "$(cat /tmp/second)"
-  a=$(sed -n 's/.*guest \([0-9a-f:]*\)\.0$/\1/p' /tmp/first)
-  b=$(sed -n 's/.*guest \([0-9a-f:]*\)\.0$/\1/p' /tmp/second)
-  isnt "$a" "$b" "round $round: in slots of their own"
-  passes "round $round: the guest sees both" wait_for 120 sees_both
-  virt-mfplug detach $DOMAIN $card >/tmp/first 2>&1 &
+  diag "$card in $(slot_of /tmp/first), $other in $(slot_of /tmp/second), a disk in 0000:04:00: $has_disk"
+  passes "round $round: the first card is whole in its slot" in_slot $card "$(slot_of /tmp/first)"
+  passes "round $round: the second card is whole in its slot" in_slot $other "$(slot_of /tmp/second)"
+  if [[ $has_disk == yes ]]; then
+    unlike "$(slot_of /tmp/first) $(slot_of /tmp/second)" "0000:04:00" "round $round: the disk has its slot for itself"
+    like "$(virsh domblklist "$DOMAIN")" "vda" "round $round: the disk is there"
+    virsh -q detach-device "$DOMAIN" $disk --live || true
+  fi
+  virt-mfplug detach "$DOMAIN" $card >/tmp/first 2>&1 &
   first=$!
-  virt-mfplug detach $DOMAIN $other >/tmp/second 2>&1 &
+  virt-mfplug detach "$DOMAIN" $other >/tmp/second 2>&1 &
   second=$!
   status=0
   { wait $first && wait $second; } || status=$?
@@ -59,6 +69,25 @@ for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
   [[ $status == 0 ]] || diag "$(cat /tmp/first /tmp/second)"
   is "$(drivers $card) $(drivers $other)" "$host_drivers $host_drivers" "round $round: every function is back"
   is "$(hostdevs)" "" "round $round: the domain has none"
+  wait_for 30 no_disk || diag "the disk stays"
+done
+
+# One card, two detaches
+for round in 1 2 3; do
+  runs 0 "detached twice, round $round: attach" virt-mfplug attach "$DOMAIN" $card
+  virt-mfplug detach "$DOMAIN" $card >/tmp/first 2>&1 &
+  first=$!
+  virt-mfplug detach "$DOMAIN" $card >/tmp/second 2>&1 &
+  second=$!
+  one=0 two=0
+  wait $first || one=$?
+  wait $second || two=$?
+  diag "$one: $(cat /tmp/first)"
+  diag "$two: $(cat /tmp/second)"
+  like "$(cat /tmp/first /tmp/second)" "Detached from domain" "detached twice, round $round: one does it"
+  like "$(cat /tmp/first /tmp/second)" "another run detached it|Nothing of it is attached" "detached twice, round $round: the other says so"
+  is "$(card_place $card)" out "detached twice, round $round: the card is back"
+  unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "detached twice, round $round: no record is left"
 done
 
 # The hook, when a domain ends that has a card
@@ -66,8 +95,8 @@ mkdir -p /etc/libvirt/hooks
 install -m 755 /lab/bin/qemu-hook /etc/libvirt/hooks/qemu
 passes "libvirtd restarts with the hook" libvirtd_restart
 take $other.0
-runs 0 "attach" virt-mfplug attach $DOMAIN $card
-virsh -q destroy $DOMAIN
+runs 0 "attach" virt-mfplug attach "$DOMAIN" $card
+virsh -q destroy "$DOMAIN"
 passes "the hook gives the card back, unasked" wait_for 60 all_drivers $card e1000e
 is "$(driver $other.0)" vfio-pci "and touches nothing else"
 give_back "$other"
