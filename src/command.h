@@ -30,11 +30,13 @@ typedef struct
 } MfpInvocation;
 
 /* A subcommand. Returns what goes to stdout, for the caller to free ("" with
- * --quiet, but a document that was asked for is not left out); NULL on error. */
+ * --quiet, but a document or a list that was asked for is not left out); NULL
+ * on error. */
 typedef char *(*MfpCommand) (MfpInvocation *invocation, GError **error);
 
 char *mfp_cmd_attach (MfpInvocation *invocation, GError **error);
 char *mfp_cmd_detach (MfpInvocation *invocation, GError **error);
+char *mfp_cmd_list (MfpInvocation *invocation, GError **error);
 char *mfp_cmd_recover (MfpInvocation *invocation, GError **error);
 char *mfp_cmd_reclaim (MfpInvocation *invocation, GError **error);
 
@@ -78,6 +80,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
 #define MFP_WAIT_OPTIONS(o)                                                                       \
   { "timeout", '\0', POPT_ARG_INT, &(o)->timeout, 0,                                              \
     "how long to wait for the guest and the host, 1 to 86400 (default 60)", "SECONDS" },          \
+  MFP_RESULT_OPTIONS (o)
+#define MFP_RESULT_OPTIONS(o)                                                                     \
   { "format", '\0', POPT_ARG_STRING, &(o)->format, 0, "format of the result (default text)",      \
     "text|json" },                                                                                \
   { "help", 'h', POPT_ARG_NONE, &(o)->help, 0, "show this help", NULL }

@@ -21,6 +21,7 @@ static const struct
 } commands[] = {
   { "attach", mfp_cmd_attach, "plug host functions into one slot of a guest" },
   { "detach", mfp_cmd_detach, "unplug a guest slot and give its functions back" },
+  { "list", mfp_cmd_list, "list the host's cards, or those of a domain" },
   { "recover", mfp_cmd_recover, "finish or undo what an interrupted run left in a domain" },
   { "reclaim", mfp_cmd_reclaim, "give functions that no domain has back to the host" },
 };

@@ -689,3 +689,48 @@ mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error)
   mfp_error_recode (error, MFP_ERROR_REFUSED);
   return NULL;
 }
+
+/* Adds @device to @functions, unless it vanished meanwhile. */
+static gboolean
+read_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GPtrArray *functions,
+                  GError **error)
+{
+  g_autofree char *xml = virNodeDeviceGetXMLDesc (device, 0);
+  g_autoptr (GError) local = NULL;
+  MfpHostFunction *function;
+
+  if (!xml)
+    {
+      fail (libvirt, &local);
+      if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+        return TRUE;
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  function = mfp_host_function_parse (xml, error);
+  if (function)
+    g_ptr_array_add (functions, function);
+  return function != NULL;
+}
+
+GPtrArray *
+mfp_libvirt_host_functions (MfpLibvirt *libvirt, GError **error)
+{
+  g_autoptr (GPtrArray) functions
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
+  g_autofree virNodeDevicePtr *devices = NULL;
+  int count = virConnectListAllNodeDevices (libvirt->connection, &devices,
+                                            VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV);
+  gboolean complete = count >= 0 || fail (libvirt, error);
+
+  for (int i = 0; i < count; i++)
+    {
+      complete = complete && read_node_device (libvirt, devices[i], functions, error);
+      virNodeDeviceFree (devices[i]);
+    }
+  if (complete)
+    return g_steal_pointer (&functions);
+  g_prefix_error (error, "cannot list the PCI devices of the host: ");
+  mfp_error_recode (error, MFP_ERROR_REFUSED);
+  return NULL;
+}

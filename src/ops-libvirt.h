@@ -46,3 +46,8 @@ gboolean mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt);
  * caller owns it. One that ends meanwhile is left out. NULL when libvirt does
  * not tell (MFP_ERROR_REFUSED): then nobody knows who holds what. */
 GPtrArray *mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error);
+
+/* Every PCI function of the host: (element-type MfpHostFunction), in no order;
+ * the caller owns it. One that vanishes meanwhile is left out. Errors:
+ * MFP_ERROR_REFUSED. */
+GPtrArray *mfp_libvirt_host_functions (MfpLibvirt *libvirt, GError **error);

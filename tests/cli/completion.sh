@@ -40,7 +40,7 @@ expect() {
 }
 c="virt-mfplug -c $HOST"
 expect 'virt-mfplug att\t' attach
-expect 'virt-mfplug \e*' attach detach reclaim recover
+expect 'virt-mfplug \e*' attach detach list reclaim recover
 expect 'virt-mfplug --verb\t' --verbose
 expect 'virt-mfplug --conn\tqemu:///sy\t' --connect=qemu:///system
 expect 'virt-mfplug -c qemu:///se\t' -c qemu:///session
@@ -61,6 +61,9 @@ expect 'virt-mfplug recover --dr\t' recover --dry-run
 expect "$c reclaim 0000:01\t 0000:02\t" -c "$HOST" reclaim 0000:01:00 0000:02:00
 expect "$c reclaim v\t" -c "$HOST" reclaim v # no domain
 expect 'virt-mfplug reclaim --format=j\t' reclaim --format=json
+expect "$c list v\t 0000:01\t" -c "$HOST" list vm 0000:01 # no device
+expect 'virt-mfplug list --al\t' list --all
+expect 'virt-mfplug list --format=j\t' list --format=json
 expect "$c attach --config v\t --dry\t" -c "$HOST" attach --config vm --dry-run
 expect 'virt-mfplug attach --file /etc/hostn\t' attach --file /etc/hostname
 expect 'virt-mfplug attach --file=/etc/hostn\t' attach --file=/etc/hostname

@@ -22,6 +22,7 @@ help() {
     assert_stdout_has "Commands:"
     assert_stdout_has "  attach "
     assert_stdout_has "  detach "
+    assert_stdout_has "  list "
   done
 }
 
@@ -44,6 +45,15 @@ detach_help() {
   assert_stdout_has "Usage: virt-mfplug detach [OPTION...] DOMAIN DEVICE..."
   assert_stdout_has "--timeout=SECONDS"
   assert_stdout_lacks "--slot"
+}
+
+list_help() {
+  run_bare list --help
+  assert_done
+  assert_stdout_has "Usage: virt-mfplug list [OPTION...] [DOMAIN]"
+  assert_stdout_has "--all"
+  assert_stdout_has "--format=text|json"
+  assert_stdout_lacks "--timeout"
 }
 
 help_needs_no_libvirt() {
@@ -245,6 +255,7 @@ check "--version" version
 check "--help" help
 check "attach --help has every option" attach_help
 check "detach --help" detach_help
+check "list --help" list_help
 check "help needs no connection" help_needs_no_libvirt
 check "help goes before other mistakes" help_goes_before_the_rest
 check "no command: help on stderr, status 2" no_command

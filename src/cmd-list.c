@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * list: what there is, from libvirt and, of a running domain, from QEMU ->
+ * inventory -> report. Nothing is changed.
+ */
+#include "config.h"
+
+#include "command.h"
+#include "error.h"
+#include "monitor.h"
+#include "report-list.h"
+
+static char *
+list_host (const MfpInvocation *invocation, gboolean all, GError **error)
+{
+  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, TRUE, "list", error);
+  g_autoptr (GPtrArray) functions = NULL, guests = NULL, devices = NULL;
+
+  if (target)
+    functions = mfp_libvirt_host_functions (target->libvirt, error);
+  if (functions)
+    guests = mfp_libvirt_other_guests (target->libvirt, error);
+  if (!guests)
+    return NULL;
+  devices = mfp_inventory_host (functions, guests, all);
+  return mfp_report_host_list (devices, all, invocation->format);
+}
+
+/* Whether QEMU has to be asked for what is in @target, and can be. */
+static gboolean
+is_for_qemu (const MfpTarget *target)
+{
+  g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
+
+  return target->live && mfp_inventory_needs_qemu (target->live)
+         && g_strcmp0 (driver, "QEMU") == 0;
+}
+
+/* Asks QEMU which devices it has, which a read-only connection may not.
+ * @target is replaced by one that is not read-only. Returns a set, which the
+ * caller owns. NULL when QEMU cannot be asked: with a warning only, since
+ * what libvirt tells is worth a list. */
+static GHashTable *
+ask_qemu (MfpTarget **target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+          const char *domain)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpTarget) full = mfp_target_open (invocation, options, FALSE, domain, &error);
+  GHashTable *devices
+      = full ? mfp_monitor_list_devices (mfp_libvirt_ops (full->libvirt), &error) : NULL;
+
+  if (!devices)
+    {
+      mfp_warn (invocation,
+                "QEMU cannot be asked, so the states are what libvirt and the records tell: %s",
+                error->message);
+      return NULL;
+    }
+  mfp_target_free (*target);
+  *target = g_steal_pointer (&full);
+  return devices;
+}
+
+static char *
+list_guest (const MfpInvocation *invocation, const MfpCommonOptions *options, const char *domain,
+            gboolean all, GError **error)
+{
+  g_autoptr (MfpTarget) target = mfp_target_open (invocation, options, TRUE, domain, error);
+  g_autoptr (GHashTable) in_qemu = NULL;
+  g_autoptr (GPtrArray) cards = NULL;
+  MfpGuestList list = { .all = all };
+
+  if (!target)
+    return NULL;
+  if (is_for_qemu (target))
+    in_qemu = ask_qemu (&target, invocation, options, domain);
+  list.guest = target->live ? target->live : target->config;
+  list.qemu_asked = in_qemu != NULL;
+  list.cards = cards = mfp_inventory_guest (list.guest, in_qemu, all);
+  return mfp_report_guest_list (&list, invocation->format);
+}
+
+char *
+mfp_cmd_list (MfpInvocation *invocation, GError **error)
+{
+  g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  int all = 0;
+  const struct poptOption table[] = {
+    { "all", '\0', POPT_ARG_NONE, &all, 0, "devices of one function, and bridges, too", NULL },
+    MFP_RESULT_OPTIONS (&options),
+    POPT_TABLEEND,
+  };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+
+  if (!mfp_parse_options (invocation, table, "[OPTION...] [DOMAIN]", &options, &arguments, &help,
+                          error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  if (g_strv_length (arguments) > 1)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "list takes one domain at most");
+      return NULL;
+    }
+  return arguments[0] ? list_guest (invocation, &options, arguments[0], all != 0, error)
+                      : list_host (invocation, all != 0, error);
+}

@@ -1,0 +1,291 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# list: the host's devices and a domain's cards, as text and as JSON.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cp "$tests/data/cli/list.xml" "$scratch/list.xml"
+
+# on_list WORD...: the program on the host of list.xml.
+on_list() {
+  run_bare --connect "test://$scratch/list.xml" "$@"
+}
+
+# assert_listed NAME: it succeeded, and stdout is as in tests/data/golden/NAME.
+assert_listed() {
+  assert_done
+  if [ "${UPDATE_GOLDENS:-}" = 1 ]; then
+    cp "$scratch/stdout" "$golden_dir/$1"
+  fi
+  [ -f "$golden_dir/$1" ] || fail "there is no golden $1; UPDATE_GOLDENS=1 makes it"
+  diff -u "$golden_dir/$1" "$scratch/stdout" || fail "stdout is not the golden $1"
+}
+
+cards() {
+  run list
+  assert_listed list-cards.txt
+}
+
+all() {
+  run list --all
+  assert_listed list-all.txt
+  assert_stdout_has "0000:03:00  1 function  cannot be attached"
+  assert_stdout_has "10000:e1:00  1 function  can be attached"
+}
+
+odd() {
+  on_list list
+  assert_listed list-odd.txt
+}
+
+# Bytes that a terminal acts upon, whatever the locale is.
+no_controls() {
+  for locale in C C.UTF-8; do
+    for format in "" "3"; do
+      # shellcheck disable=SC2086 # no word, or one
+      LC_ALL=$locale on_list list --all $format
+      assert_done
+      python3 -c '
+import sys, unicodedata
+text = open(sys.argv[1], encoding="utf-8").read()
+bad = [c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf")]
+sys.exit(1 if bad else 0)
+' "$scratch/stdout" || fail "stdout has control characters"
+    done
+  done
+}
+
+# What is at the end of the first row of 0000:02:00 begins where it does in the
+# others: two columns for each wide character, none for a combining one.
+aligned() {
+  on_list list
+  assert_done
+  python3 -c '
+import sys, unicodedata
+def width(text):
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF"
+               else 1 for c in text)
+rows = [line for line in open(sys.argv[1], encoding="utf-8") if line.startswith("  0000:02:00.")]
+columns = {width(row[:row.index("group 4")]) for row in rows}
+sys.exit(0 if len(rows) == 4 and len(columns) == 1 else 1)
+' "$scratch/stdout" || fail "the columns are not aligned"
+}
+
+bridges_with_all() {
+  on_list list
+  assert_stdout_lacks "0000:00:1c"
+  assert_stdout_lacks "0000:05:00"
+  on_list list --all
+  assert_done
+  assert_stdout_has "0000:00:1c  2 functions  cannot be attached"
+  assert_stdout_has "host function 0000:00:1c.0 is a PCI bridge, which cannot be given to a guest"
+  assert_stdout_has "0000:05:00  1 function  can be attached"
+}
+
+stranger() {
+  on_list list
+  assert_stdout_has "  group 5 also has 0000:04:00.0"
+  on_list list --format json
+  assert_done
+  assert_json '[d["group_others"] for d in it["devices"] if d["device"] == "0000:03:00"] == [[
+    {"host": "0000:04:00.0", "host_driver": None, "iommu_group": 5}]]'
+}
+
+json() {
+  run list --format json
+  assert_listed list-cards.json
+  assert_json 'set(it) == {"schema", "command", "domain", "devices"}'
+  assert_json 'it["schema"] == 1 and it["command"] == "list" and it["domain"] is None'
+  assert_json '[d["device"] for d in it["devices"] if d["attachable"]] == ["0000:01:00",
+    "0000:08:10"]'
+  assert_json 'all((d["reason"] is None) == d["attachable"] for d in it["devices"])'
+  assert_json '[(f["domain"], f["guest"]) for d in it["devices"] if d["device"] == "0000:06:00"
+    for f in d["functions"]] == [("card", "0000:02:00.0"), ("card", None),
+    ("card", "0000:02:00.2"), ("card", None)]'
+}
+
+json_names() {
+  on_list list --format=json
+  assert_done
+  assert_json '[(f["vendor"], f["product"]) for d in it["devices"] if d["device"] == "0000:02:00"
+    for f in d["functions"]] == [("Ger\u00e4tebau \u03a9", "\u65e5\u672c\u8a9e"),
+    ("e\u0301e\u0301 audio", "\u009b31mred\u202e\ttab <x>"), ("%s%n", None), (None, None)]'
+}
+
+json_all() {
+  run list --all --format json
+  assert_done
+  assert_json 'len(it["devices"]) == 8'
+  assert_json '[f["iommu_group"] for d in it["devices"] if d["device"] == "0000:04:00"
+    for f in d["functions"]] == [None]'
+  assert_json '[f["bridge"] for d in it["devices"] if d["device"] == "0000:03:00"
+    for f in d["functions"]] == [True]'
+}
+
+# It says what attach says.
+same_as_attach() {
+  run list --all --format json
+  assert_done
+  cp "$scratch/stdout" "$scratch/listed"
+  for device in 0000:03:00 0000:04:00; do
+    run attach --dry-run q35 "$device"
+    python3 -c '
+import json, sys
+devices = json.load(open(sys.argv[1], encoding="utf-8"))["devices"]
+print("virt-mfplug: error: " + next(d["reason"] for d in devices if d["device"] == sys.argv[2]))
+' "$scratch/listed" "$device" | cmp -s - "$scratch/stderr" || fail "attach says otherwise"
+  done
+}
+
+no_devices() {
+  printf '%s\n' "<node><domain type='test'><name>vm</name><memory>1</memory><os>" \
+    "<type arch='x86_64'>hvm</type></os></domain></node>" >"$scratch/empty.xml"
+  run_bare -c "test://$scratch/empty.xml" list
+  assert_done
+  # The driver adds a device of its own where there is none, which is no PCI device.
+  assert_stdout "No multifunction devices."
+  run_bare -c "test://$scratch/empty.xml" list --all
+  assert_done
+  assert_stdout "No PCI devices."
+  run_bare -c "test://$scratch/empty.xml" list --format json
+  assert_done
+  assert_json 'it["devices"] == []'
+}
+
+domain() {
+  run list card
+  assert_listed list-domain.txt
+}
+
+domain_all() {
+  run list card --all
+  assert_listed list-domain-all.txt
+}
+
+domain_json() {
+  run list --format json card
+  assert_listed list-domain.json
+  assert_json 'it["domain"] == "card" and it["running"] and not it["qemu_asked"]'
+  assert_json '[f["state"] for f in it["cards"][0]["functions"]] == ["plugged",
+    "plugged", "leftover", "leftover"]'
+}
+
+domain_shut_off() {
+  run list off-card
+  assert_listed list-domain-off.txt
+  run list --format json off-card
+  assert_done
+  assert_json 'not it["running"]'
+  assert_json '[f["state"] for f in it["cards"][0]["functions"]] == ["configured",
+    "configured", "leftover"]'
+}
+
+interrupted() {
+  run list interrupted
+  assert_done
+  assert_stdout_has "  host 0000:06:00.0  guest 0000:02:00.0  recorded: not in the guest"
+}
+
+queued() {
+  on_list list queued
+  assert_done
+  assert_stdout_has "  host 0000:08:00.0  guest 0000:02:00.0  recorded: not in the guest"
+  assert_stdout_has "  host 0000:08:00.1  guest 0000:02:00.1  queued: not shown without function 0"
+}
+
+leaving() {
+  on_list list leaving
+  assert_done
+  assert_stdout "0000:02:00  2 functions
+  host 0000:09:00.0  guest 0000:02:00.0  removal pending
+  host 0000:09:00.1  guest 0000:02:00.1  removal pending"
+}
+
+native() {
+  on_list list 3 # its id; the name is odd
+  assert_done
+  assert_stdout "0000:02:00  2 functions
+  host 0000:0a:00.0  guest 0000:02:00.0  plugged
+  host 0000:0a:00.1  guest 0000:02:00.1  plugged"
+  on_list list 3 --all
+  assert_done
+  assert_stdout_has "  host 0000:0b:10.1  guest 0000:01:00.0  plugged"
+}
+
+held() {
+  on_list list held
+  assert_done
+  assert_stdout "no slot  1 function
+  host 0000:0b:10.0  guest -  leftover: held, not shown"
+}
+
+domain_with_nothing() {
+  for name in q35 off; do
+    run list "$name"
+    assert_done
+    assert_stdout "Domain '$name' has no multifunction cards."
+    run list --all "$name"
+    assert_done
+    assert_stdout "Domain '$name' has no host devices."
+    run list --format json "$name"
+    assert_done
+    assert_json "it['domain'] == '$name' and it['cards'] == []"
+  done
+}
+
+no_such_domain() {
+  run list nobody
+  assert_error_has 3 "no domain 'nobody': libvirt says: Domain not found"
+  run list --format json nobody
+  assert_status 3
+  assert_json 'it["status"] == 3'
+}
+
+no_connection() {
+  run_bare -c nonsense:///x list
+  assert_error_has 3 "cannot connect to nonsense:///x"
+}
+
+quiet() {
+  run --quiet list
+  assert_listed list-cards.txt
+  run --quiet list card
+  assert_listed list-domain.txt
+}
+
+usage() {
+  run list card q35
+  assert_error 2 "list takes one domain at most"
+  run list --format xml
+  assert_error 2 "'xml' is no format; there are text and json"
+  run list --timeout 5
+  assert_error 2 "--timeout: unknown option"
+}
+
+check "the cards of a host" cards
+check "all devices of a host" all
+check "names of all kinds, strangers, and what cannot be attached" odd
+check "no control characters on a terminal" no_controls
+check "columns are aligned by character" aligned
+check "bridges and single functions only with --all" bridges_with_all
+check "a stranger in the IOMMU group" stranger
+check "the host as JSON" json
+check "names are whole in JSON" json_names
+check "all devices as JSON" json_all
+check "the reason is what attach says" same_as_attach
+check "a host without PCI devices" no_devices
+check "a domain with a card" domain
+check "a domain's single functions with --all" domain_all
+check "a domain as JSON" domain_json
+check "a shut-off domain" domain_shut_off
+check "an attach that was interrupted early" interrupted
+check "an attach that lacks its last step" queued
+check "a detach that was begun" leaving
+check "native multifunction, and an interface" native
+check "a function that is held without a record" held
+check "a domain with nothing" domain_with_nothing
+check "no such domain" no_such_domain
+check "no connection" no_connection
+check "--quiet prints the list" quiet
+check "wrong usage" usage
+finish
