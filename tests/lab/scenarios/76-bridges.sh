@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A q35 guest with each kind of bridge, by ACPI hotplug.
+set -euo pipefail
+export GUEST=bridges
+# shellcheck source=/dev/null
+source /lab/lib.sh
+# shellcheck source=/dev/null
+source /lab/kinds.sh
+
+passes "bridges: a guest runs" guest_restore unconfined
+whole_card "q35, downstream port" "" 0000:07:00
+partial_card "q35, downstream port" "" 0000:07:00
+rolled_back "q35, downstream port" pci.7 0000:07:00
+whole_card "q35, pcie-to-pci-bridge" "--slot 03:1f" 0000:03:1f
+partial_card "q35, pcie-to-pci-bridge" "--slot 03:1e" 0000:03:1e
+rolled_back "q35, pcie-to-pci-bridge" pci.3 0000:03:10
+whole_card "q35, pci-bridge behind it" "--slot 04:1f" 0000:04:1f
+whole_card "q35, pci-bridge behind a dmi-to-pci-bridge" "--slot 0a:1f" 0000:0a:1f
+runs 3 "q35: a port with hotplug='off' is refused" virt-mfplug attach --slot 08:00 "$DOMAIN" 0000:01:00
+like "$errors" "hotplug='off'" "q35: and the message says so"
+
+done_testing
