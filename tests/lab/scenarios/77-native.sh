@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A q35 guest with native PCIe hotplug.
+set -euo pipefail
+export GUEST=native
+# shellcheck source=/dev/null
+source /lab/lib.sh
+# shellcheck source=/dev/null
+source /lab/kinds.sh
+
+passes "native: a guest runs" guest_restore unconfined
+whole_card "q35, native hotplug" "" 0000:02:00
+partial_card "q35, native hotplug" "" 0000:02:00
+rolled_back "q35, native hotplug" pci.2 0000:02:00
+
+# Right after a plug the guest's system blinks the port's indicator: a removal has to wait for it.
+runs 0 "native: attach" virt-mfplug attach "$DOMAIN" 0000:01:00
+runs 0 "native: detach at once" virt-mfplug detach "$DOMAIN" 0000:01:00
+is "$(card_place 0000:01:00)" out "native: the card is back"
+
+# A guest that does nothing for a while.
+runs 0 "native: attach" virt-mfplug attach "$DOMAIN" 0000:01:00
+passes "native: the guest sees it" wait_for 180 sees "0 1 2 3"
+virsh -q suspend "$DOMAIN"
+runs 4 "native, paused: detach: status 4 in time" virt-mfplug detach --timeout 8 "$DOMAIN" 0000:01:00
+virsh -q resume "$DOMAIN"
+runs 0 "native, resumed: detach goes on" virt-mfplug detach "$DOMAIN" 0000:01:00
+is "$(card_place 0000:01:00)" out "native, resumed: the card is back"
+
+done_testing
