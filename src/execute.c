@@ -180,6 +180,8 @@ tell_what_is_left (MfpRun *run, GError **error)
 static gboolean
 may_have_happened (const MfpStep *step, const GError *failure)
 {
+  if (mfp_error_is (failure, MFP_ERROR_REFUSED))
+    return FALSE;
   switch (step->kind)
     {
     case MFP_STEP_RECORD:

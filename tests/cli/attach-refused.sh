@@ -169,7 +169,7 @@ driver_cannot_plug() {
 
 driver_cannot_plug_by_itself() {
   run attach --via libvirt q35 01:00
-  assert_error_has 3 "cannot attach 0000:01:00.1 to the running domain: libvirt says: "
+  assert_error_has 3 "cannot take 0000:01:00.0 from its host driver: libvirt says: "
 }
 
 no_connection() {
