@@ -9,7 +9,7 @@ card=0000:01:00
 host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
 slot=0000:02:00
 
-passes "a guest runs" guest_restore
+passes "a guest runs" guest_restore unconfined
 devices_before=$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')
 
 # as_before NAME: host, libvirt and QEMU are as they were
@@ -21,6 +21,12 @@ as_before() {
   passes "$1: the guest lives" guest_fresh
   unlike "$(guest_lspci)" "8086:10d3" "$1: the guest never saw it"
 }
+
+# libvirt alone: its QEMU driver refuses functions above 0.
+runs 1 "--via libvirt fails with this driver" virt-mfplug attach --via libvirt --slot $slot $DOMAIN $card
+like "$errors" "cannot attach 0000:01:00.1 to the running domain: libvirt says: .*function=0" "and libvirt's words are told"
+like "$errors" "Everything was undone" "and the state that things are in"
+as_before "via libvirt"
 
 # The last step: another device has the alias of function 0, which only its plug finds out.
 take 0000:03:00.0

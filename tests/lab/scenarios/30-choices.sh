@@ -9,7 +9,7 @@ card=0000:01:00
 host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
 slot=0000:02:00
 
-passes "a guest runs" guest_restore
+passes "a guest runs" guest_restore unconfined
 
 # sees_card NAME FUNCTION...: the guest lists exactly these functions of such cards
 sees_card() {
