@@ -30,6 +30,13 @@ for round in 1 2 3; do
   is "$(drivers $card)" "0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci" "round $round: all four are on vfio-pci"
   runs 0 "round $round: a second attach" virt-mfplug attach $DOMAIN $card
   like "$output" "Already attached" "round $round: says 'already'"
+  if [[ $round == 1 ]]; then
+    runs 0 "list of the domain" virt-mfplug list $DOMAIN
+    like "$output" "host 0000:01:00.3  guest $slot.3  plugged" "says that QEMU has what libvirt believes unassigned"
+    runs 0 "list of the host" virt-mfplug list
+    like "$output" "0000:01:00  4 functions  in use" "says that the card is in use"
+    like "$output" "0000:02:00  4 functions  can be attached" "and that the other can be attached"
+  fi
   t "detach"
   runs 0 "round $round: detach" virt-mfplug --verbose detach $DOMAIN $card
   t "detached"
