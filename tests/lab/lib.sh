@@ -343,6 +343,6 @@ guest_restore() {
   number=$(awk '{ print $2; exit }' "$PRISTINE.list")
   { printf '\nRESTORED\n'; cat "$PRISTINE.list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
   virsh -q restore "$PRISTINE.save" "${options[@]}" || return 1
-  guest_fresh 120 || { diag "the restored guest is silent"; return 1; }
+  guest_fresh 300 || { diag "the restored guest is silent"; return 1; }
   t "guest: restored"
 }
