@@ -3,6 +3,7 @@
 
 #include "admission.h"
 
+#include "advice.h"
 #include "error.h"
 #include "survey.h"
 
@@ -34,8 +35,7 @@ admit_function (MfpFunction *function, const GPtrArray *devices, gboolean live, 
     return refuse (error, &function->host, "is a PCI bridge, which cannot be given to a guest");
   if (host->iommu_group == MFP_NO_IOMMU_GROUP)
     return refuse (error, &function->host,
-                   "has no IOMMU group: switch the IOMMU on in the firmware's setup and on the "
-                   "kernel's command line (intel_iommu=on; amd_iommu is on by default)");
+                   "has no IOMMU group: " MFP_ADVICE_IOMMU);
   is_vfio = mfp_driver_is_vfio (host->driver);
   if (live && !function->managed && !is_vfio)
     return refuse (error, &function->host,

@@ -486,6 +486,16 @@ mfp_card_to_selections (const MfpCard *card)
   return selections;
 }
 
+GArray *
+mfp_card_hosts (const MfpCard *card)
+{
+  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < card->functions->len; i++)
+    g_array_append_val (hosts, ((MfpFunction *) g_ptr_array_index (card->functions, i))->host);
+  return hosts;
+}
+
 MfpRecord *
 mfp_card_to_record (const MfpCard *card, gboolean leaving)
 {

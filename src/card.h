@@ -145,6 +145,10 @@ void mfp_card_adopt_aliases (MfpCard *card, const MfpGuest *guest);
  * it. */
 GArray *mfp_card_to_selections (const MfpCard *card);
 
+/* The host addresses of all functions: (element-type MfpPciAddress), in their
+ * order; the caller owns it. */
+GArray *mfp_card_hosts (const MfpCard *card);
+
 /**
  * mfp_card_to_record:
  * @leaving: for a detach: it also names for return those functions that

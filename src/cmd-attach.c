@@ -99,23 +99,6 @@ read_request (const Options *options, const GStrv arguments, Request *request, G
   return request->selections != NULL;
 }
 
-/* The host addresses that the request names: (element-type MfpPciAddress). */
-static GArray *
-requested_hosts (const Request *request)
-{
-  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; request->selections && i < request->selections->len; i++)
-    g_array_append_val (hosts, g_array_index (request->selections, MfpSelection, i).host);
-  for (guint i = 0; request->document && i < request->document->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (request->document->functions, i);
-
-      g_array_append_val (hosts, function->host);
-    }
-  return hosts;
-}
-
 /**
  * Host:
  * @devices: (element-type MfpHostFunction): all functions of the devices asked for
@@ -139,7 +122,9 @@ static gboolean
 survey (MfpTarget *target, const Request *request, Host *host, GError **error)
 {
   MfpOps *ops = mfp_libvirt_ops (target->libvirt);
-  g_autoptr (GArray) hosts = requested_hosts (request);
+  g_autoptr (GArray) selections = request->document ? mfp_card_to_selections (request->document)
+                                                    : g_array_ref (request->selections);
+  g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
 
   host->devices = mfp_survey_devices (ops, hosts, error);
   if (host->devices)
@@ -279,8 +264,8 @@ static gboolean
 verify_present (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
                 MfpCard *card, GError **error)
 {
-  const MfpBus *bus = mfp_guest_bus (target->live, card->slot.bus);
-  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+  g_autofree char *name
+      = mfp_guest_bus_qemu_name (target->live, mfp_guest_bus (target->live, card->slot.bus));
   MfpPlan *plan;
   gboolean verified;
 
@@ -386,23 +371,76 @@ warn_of_sharing (const MfpTarget *target, const MfpInvocation *invocation, const
                  const GArray *group)
 {
   const MfpGuest *guest = target->live ? target->live : target->config;
+  g_autofree char *name = mfp_shell_word (guest->name);
 
   if (mfp_guest_slot_is_shared (guest, &card->slot, group))
     mfp_warn (invocation,
               "the card shares guest bus %u, a PCI host bridge, with other devices; for one of "
-              "its own: virt-xml --add-device --controller type=pci,model=pci-root",
-              card->slot.bus);
+              "its own at the next start: virt-xml --add-device --controller "
+              "type=pci,model=pci-root %s",
+              card->slot.bus, name);
+}
+
+/* What the functions of @card that are to be taken are in use for. */
+static GPtrArray *
+find_uses (MfpTarget *target, const MfpCard *card, const GPtrArray *devices, GError **error)
+{
+  g_autoptr (GArray) taken = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  gboolean networks = FALSE, disks = FALSE;
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpHostFunction *host = mfp_survey_find (devices, &function->host);
+
+      if (!function->take)
+        continue;
+      g_array_append_val (taken, function->host);
+      networks = networks || mfp_class_has_networks (host->class_code);
+      disks = disks || mfp_class_has_disks (host->class_code);
+    }
+  return mfp_libvirt_host_uses (target->libvirt, taken, networks, disks, error);
+}
+
+static void
+warn_of_loss (const MfpInvocation *invocation, const MfpFunction *function, const MfpHostUse *use)
+{
+  g_autofree char *host = mfp_function_describe (function);
+
+  mfp_warn (invocation, "with host function %s the host loses %s", host, use->text);
+}
+
+/* The person decides what the host can do without, and has to know of it. */
+static void
+warn_of_use (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+             const GPtrArray *devices)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) uses = find_uses (target, card, devices, &error);
+
+  if (!uses)
+    mfp_warn (invocation, "what the host uses the card for is not known: %s", error->message);
+  for (guint i = 0; uses && i < uses->len; i++)
+    {
+      const MfpHostUse *use = g_ptr_array_index (uses, i);
+      MfpPciAddress address;
+
+      mfp_pci_address_parse_node_name (use->parent, &address);
+      warn_of_loss (invocation, mfp_card_find_host (card, &address), use);
+    }
 }
 
 static MfpPlan *
 make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GError **error)
 {
-  const MfpBus *bus = target->live ? mfp_guest_bus (target->live, card->slot.bus) : NULL;
-  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+  g_autofree char *name = NULL;
 
-  if (bus && mfp_by_libvirt (&options->common))
+  if (!target->live)
+    return mfp_plan_attach (card, NULL, TRUE, FALSE);
+  if (mfp_by_libvirt (&options->common))
     return mfp_plan_attach_plain (card, target->config != NULL);
-  if (bus && !name)
+  name = mfp_guest_bus_qemu_name (target->live, mfp_guest_bus (target->live, card->slot.bus));
+  if (!name)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "libvirt gives no alias for the controller of guest bus %u",
@@ -431,6 +469,13 @@ lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
   return now && !mfp_guest_check_slot (now, NULL, &card->slot, NULL);
 }
 
+static char *
+report (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card, gboolean changed)
+{
+  return mfp_target_report (target, invocation,
+                            (MfpReport){ .command = "attach", .changed = changed, .card = card });
+}
+
 /* Plugs the card; when somebody takes the slot first, tries the next. */
 static char *
 attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
@@ -450,7 +495,7 @@ attach (MfpTarget *target, const MfpInvocation *invocation, const Options *optio
         return NULL;
       done = mfp_target_execute (target, invocation, &options->common, plan, &local);
       if (done)
-        text = mfp_target_report (target, invocation, "attach", card, TRUE);
+        text = report (target, invocation, card, TRUE);
       plan->card = NULL;
       mfp_plan_free (plan);
       if (done)
@@ -502,7 +547,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     return NULL;
   if (!target->live && !target->config)
     return options->common.dry_run ? mfp_devices_format (card)
-                                   : mfp_target_report (target, invocation, "attach", card, FALSE);
+                                   : report (target, invocation, card, FALSE);
   asked_slot = card->has_slot;
   concerned = list_concerned (card, &host);
   group = addresses_of (concerned);
@@ -511,6 +556,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
       || !mfp_card_name_functions (card, error))
     return NULL;
   warn_of_sharing (target, invocation, card, group);
+  warn_of_use (target, invocation, card, host.devices);
   if (options->common.dry_run)
     return mfp_devices_format (card);
   return attach (target, invocation, options, card, asked_slot, group, error);
@@ -520,6 +566,12 @@ char *
 mfp_cmd_attach (MfpInvocation *invocation, GError **error)
 {
   g_auto (Options) options = { .common.timeout = MFP_TIMEOUT_DEFAULT };
+  static const char usage[]
+      = "[OPTION...] DOMAIN DEVICE...\n\n"
+        "Plugs the functions into one slot of the guest, so that it sees one card.\n"
+        "With --dry-run it shows what would be done.\n" MFP_DOMAIN_HELP
+        MFP_DEVICE_HELP
+        "01:00.1=0,01:00.3=1 says which function each becomes in the guest.\n";
   const struct poptOption table[] = {
     { "functions", '\0', POPT_ARG_STRING, &options.functions, 0,
       "which functions of the device, such as 0,2-3", "LIST" },
@@ -545,14 +597,14 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
   g_autofree char *help = NULL;
   g_autoptr (MfpTarget) target = NULL;
 
-  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN DEVICE...", &options.common,
-                          &arguments, &help, error))
+  if (!mfp_parse_options (invocation, table, usage, &options.common, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
   if (!read_request (&options, arguments, &request, error))
     return NULL;
-  target = mfp_target_open (invocation, &options.common, options.common.dry_run, arguments[0],
-                            error);
+  target = mfp_target_open (invocation, &options.common,
+                            options.common.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
+                            arguments[0], error);
   return target ? attach_to (target, invocation, &options, &request, error) : NULL;
 }

@@ -221,7 +221,7 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   if (options->dry_run)
     return mfp_devices_format (shown);
   if (shown->functions->len == 0)
-    return mfp_target_report (target, invocation, "detach", NULL, FALSE);
+    return mfp_target_report (target, invocation, (MfpReport){ .command = "detach" });
   if (!mfp_target_can_change (target, options, error))
     return NULL;
   has_live = live && live->functions->len > 0;
@@ -232,13 +232,19 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   config = NULL;
   if (!mfp_target_execute (target, invocation, options, plan, error))
     return NULL;
-  return mfp_target_report (target, invocation, "detach", shown, TRUE);
+  return mfp_target_report (
+      target, invocation, (MfpReport){ .command = "detach", .changed = TRUE, .card = shown });
 }
 
 char *
 mfp_cmd_detach (MfpInvocation *invocation, GError **error)
 {
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  static const char usage[]
+      = "[OPTION...] DOMAIN DEVICE...\n\n"
+        "Unplugs the guest slot that has the functions, and gives them back to their\n"
+        "host drivers. Every function in the slot has to be named.\n" MFP_DOMAIN_HELP
+        MFP_DEVICE_HELP;
   const struct poptOption table[] = {
     MFP_FORM_OPTIONS (&options),
     MFP_VIA_OPTION (&options),
@@ -251,14 +257,15 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
   g_autoptr (GArray) selections = NULL;
   g_autoptr (MfpTarget) target = NULL;
 
-  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN DEVICE...", &options,
-                          &arguments, &help, error))
+  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
   selections = read_request (&options, arguments, error);
   if (!selections)
     return NULL;
-  target = mfp_target_open (invocation, &options, options.dry_run, arguments[0], error);
+  target = mfp_target_open (invocation, &options,
+                            options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE, arguments[0],
+                            error);
   return target ? detach_from (target, invocation, &options, selections, error) : NULL;
 }

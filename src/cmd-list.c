@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "admission.h"
 #include "command.h"
 #include "error.h"
 #include "monitor.h"
@@ -13,7 +14,7 @@
 static char *
 list_host (const MfpInvocation *invocation, gboolean all, GError **error)
 {
-  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, TRUE, "list", error);
+  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, MFP_ACCESS_READ, NULL, error);
   g_autoptr (GPtrArray) functions = NULL, guests = NULL, devices = NULL;
 
   if (target)
@@ -33,7 +34,7 @@ is_for_qemu (const MfpTarget *target)
   g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
 
   return target->live && mfp_inventory_needs_qemu (target->live)
-         && g_strcmp0 (driver, "QEMU") == 0;
+         && g_strcmp0 (driver, "qemu") == 0;
 }
 
 /* Asks QEMU which devices it has, which a read-only connection may not.
@@ -45,7 +46,7 @@ ask_qemu (MfpTarget **target, const MfpInvocation *invocation, const MfpCommonOp
           const char *domain)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpTarget) full = mfp_target_open (invocation, options, FALSE, domain, &error);
+  g_autoptr (MfpTarget) full = mfp_target_open (invocation, options, MFP_ACCESS_ASK, domain, &error);
   GHashTable *devices
       = full ? mfp_monitor_list_devices (mfp_libvirt_ops (full->libvirt), &error) : NULL;
 
@@ -65,7 +66,7 @@ static char *
 list_guest (const MfpInvocation *invocation, const MfpCommonOptions *options, const char *domain,
             gboolean all, GError **error)
 {
-  g_autoptr (MfpTarget) target = mfp_target_open (invocation, options, TRUE, domain, error);
+  g_autoptr (MfpTarget) target = mfp_target_open (invocation, options, MFP_ACCESS_READ, domain, error);
   g_autoptr (GHashTable) in_qemu = NULL;
   g_autoptr (GPtrArray) cards = NULL;
   MfpGuestList list = { .all = all };
@@ -80,29 +81,67 @@ list_guest (const MfpInvocation *invocation, const MfpCommonOptions *options, co
   return mfp_report_guest_list (&list, invocation->format);
 }
 
+/* Where attach could put a card, were it called now with the same domain. */
+static char *
+list_slots (const MfpInvocation *invocation, const MfpCommonOptions *options, const char *domain,
+            GError **error)
+{
+  g_autoptr (MfpTarget) target = mfp_target_open (invocation, options, MFP_ACCESS_READ, domain, error);
+  g_autoptr (GPtrArray) slots = NULL;
+  const MfpGuest *guest;
+
+  if (!target)
+    return NULL;
+  guest = target->live ? target->live : target->config;
+  if (!mfp_admit_guest (guest, error))
+    return NULL;
+  slots = mfp_guest_survey_slots (target->live, target->config);
+  return mfp_report_slots (guest, slots, invocation->format);
+}
+
+static gboolean
+check_usage (const GStrv arguments, gboolean all, gboolean slots, GError **error)
+{
+  const char *problem = NULL;
+
+  if (g_strv_length (arguments) > 1)
+    problem = "list takes one domain at most";
+  else if (slots && !arguments[0])
+    problem = "list --slots takes a domain";
+  else if (slots && all)
+    problem = "--slots does not go with --all, since it lists all slots";
+  if (problem)
+    g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, problem);
+  return problem == NULL;
+}
+
 char *
 mfp_cmd_list (MfpInvocation *invocation, GError **error)
 {
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
-  int all = 0;
+  static const char usage[]
+      = "[OPTION...] [DOMAIN]\n\n"
+        "Lists the host's cards, and whether they could be attached; with DOMAIN those of\n"
+        "that domain, or with --slots its slots. Nothing is changed.\n" MFP_DOMAIN_HELP;
+  int all = 0, slots = 0;
   const struct poptOption table[] = {
     { "all", '\0', POPT_ARG_NONE, &all, 0, "devices of one function, and bridges, too", NULL },
+    { "slots", '\0', POPT_ARG_NONE, &slots, 0, "the guest slots of DOMAIN: free, or who has them",
+      NULL },
     MFP_RESULT_OPTIONS (&options),
     POPT_TABLEEND,
   };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
 
-  if (!mfp_parse_options (invocation, table, "[OPTION...] [DOMAIN]", &options, &arguments, &help,
-                          error))
+  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
-  if (g_strv_length (arguments) > 1)
-    {
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "list takes one domain at most");
-      return NULL;
-    }
+  if (!check_usage (arguments, all != 0, slots != 0, error))
+    return NULL;
+  if (slots)
+    return list_slots (invocation, &options, arguments[0], error);
   return arguments[0] ? list_guest (invocation, &options, arguments[0], all != 0, error)
                       : list_host (invocation, all != 0, error);
 }

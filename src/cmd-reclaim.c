@@ -10,16 +10,6 @@
 #include "plan.h"
 #include "survey.h"
 
-static GArray *
-hosts_of (const GArray *selections)
-{
-  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; i < selections->len; i++)
-    g_array_append_val (hosts, g_array_index (selections, MfpSelection, i).host);
-  return hosts;
-}
-
 /* Leaves in @functions those that @selections name. */
 static void
 keep_selected (GPtrArray *functions, const GArray *selections)
@@ -65,7 +55,7 @@ static char *
 reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
          const GArray *selections, GError **error)
 {
-  g_autoptr (GArray) hosts = hosts_of (selections);
+  g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
   g_autoptr (GPtrArray) devices
       = mfp_survey_devices (mfp_libvirt_ops (target->libvirt), hosts, error);
   g_autoptr (MfpPlan) plan = NULL;
@@ -85,14 +75,21 @@ reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOpti
               && !mfp_target_execute (target, invocation, options, plan, error))))
     return NULL;
   return options->dry_run ? mfp_plan_describe (plan)
-                          : mfp_target_report (target, invocation, "reclaim", plan->card,
-                                               plan->card->functions->len > 0);
+                          : mfp_target_report (target, invocation,
+                                               (MfpReport){ .command = "reclaim",
+                                                            .changed
+                                                            = plan->card->functions->len > 0,
+                                                            .card = plan->card });
 }
 
 char *
 mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
 {
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  static const char usage[]
+      = "[OPTION...] DEVICE...\n\n"
+        "Gives functions that a guest left on vfio-pci when it ended back to their\n"
+        "host drivers.\n" MFP_DEVICE_HELP;
   const struct poptOption table[] = {
     MFP_DRY_RUN_OPTION (&options, "print which functions would go back and touch nothing"),
     MFP_WAIT_OPTIONS (&options),
@@ -103,8 +100,7 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   g_autoptr (GArray) selections = NULL;
   g_autoptr (MfpTarget) target = NULL;
 
-  if (!mfp_parse_options (invocation, table, "[OPTION...] DEVICE...", &options, &arguments, &help,
-                          error))
+  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
@@ -116,6 +112,7 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
   if (!selections)
     return NULL;
-  target = mfp_target_connect (invocation, options.dry_run, "reclaim, with the same devices", error);
+  target = mfp_target_connect (invocation, options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
+                               "reclaim, with the same devices", error);
   return target ? reclaim (target, invocation, &options, selections, error) : NULL;
 }

@@ -92,7 +92,8 @@ examine_all (MfpTarget *target, GError **error)
   if (!target->live || target->live->records->len == 0)
     return g_steal_pointer (&findings);
   devices = mfp_monitor_list_devices (mfp_libvirt_ops (target->libvirt), error);
-  if (!devices)
+  /* QEMU is asked when no change is under way, as one of the run that died may be. */
+  if (!devices || !mfp_target_look_again (target, error))
     return NULL;
   for (guint i = 0; i < target->live->records->len; i++)
     {
@@ -110,8 +111,8 @@ examine_all (MfpTarget *target, GError **error)
 static MfpPlan *
 make_plan (const MfpTarget *target, Finding *finding)
 {
-  const MfpBus *bus = mfp_guest_bus (target->live, finding->card->slot.bus);
-  g_autofree char *name = bus ? mfp_guest_bus_qemu_name (target->live, bus) : NULL;
+  g_autofree char *name = mfp_guest_bus_qemu_name (
+      target->live, mfp_guest_bus (target->live, finding->card->slot.bus));
   MfpCard *card = g_steal_pointer (&finding->card);
 
   return finding->condition == LOOSE ? mfp_plan_mend (card, name, finding->lost)
@@ -161,10 +162,13 @@ run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOp
 static char *
 report (MfpTarget *target, const MfpInvocation *invocation, const GPtrArray *plans)
 {
-  if (plans->len > 0)
-    return mfp_target_report (target, invocation, "recover",
-                              ((const MfpPlan *) g_ptr_array_index (plans, 0))->card, TRUE);
-  return mfp_target_report (target, invocation, "recover", NULL, FALSE);
+  g_autoptr (GPtrArray) cards = g_ptr_array_new ();
+
+  for (guint i = 0; i < plans->len; i++)
+    g_ptr_array_add (cards, ((const MfpPlan *) g_ptr_array_index (plans, i))->card);
+  return mfp_target_report (
+      target, invocation,
+      (MfpReport){ .command = "recover", .changed = plans->len > 0, .cards = cards });
 }
 
 static char *
@@ -189,6 +193,10 @@ char *
 mfp_cmd_recover (MfpInvocation *invocation, GError **error)
 {
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  static const char usage[]
+      = "[OPTION...] DOMAIN\n\n"
+        "Finishes or undoes what interrupted runs left in the running domain.\n"
+        "With --dry-run it shows what would be done.\n" MFP_DOMAIN_HELP;
   const struct poptOption table[] = {
     MFP_DRY_RUN_OPTION (&options, "print what would be done and touch nothing"),
     MFP_WAIT_OPTIONS (&options),
@@ -198,8 +206,7 @@ mfp_cmd_recover (MfpInvocation *invocation, GError **error)
   g_autofree char *help = NULL;
   g_autoptr (MfpTarget) target = NULL;
 
-  if (!mfp_parse_options (invocation, table, "[OPTION...] DOMAIN", &options, &arguments, &help,
-                          error))
+  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
@@ -208,6 +215,8 @@ mfp_cmd_recover (MfpInvocation *invocation, GError **error)
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "recover takes one domain");
       return NULL;
     }
-  target = mfp_target_open (invocation, &options, FALSE, arguments[0], error);
+  target = mfp_target_open (invocation, &options,
+                            options.dry_run ? MFP_ACCESS_ASK : MFP_ACCESS_CHANGE, arguments[0],
+                            error);
   return target ? recover (target, invocation, &options, error) : NULL;
 }

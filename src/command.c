@@ -4,9 +4,11 @@
 #include "command.h"
 
 #include "admission.h"
+#include "advice.h"
 #include "error.h"
 #include "hostdev-xml.h"
 #include "monitor.h"
+#include "survey.h"
 #include "text.h"
 
 #include <errno.h>
@@ -59,12 +61,11 @@ mfp_warn (const MfpInvocation *invocation, const char *format, ...)
   g_autofree char *text = NULL;
   va_list args;
 
-  if (invocation->quiet)
-    return;
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  g_printerr ("virt-mfplug: warning: %s\n", text);
+  mfp_console_warn (invocation->console, text);
+  mfp_journal_warn (invocation->journal, text);
 }
 
 gboolean
@@ -151,37 +152,65 @@ read_guest (MfpLibvirt *libvirt, MfpForm form, GError **error)
 }
 
 static gboolean
+read_config (MfpTarget *target, GError **error)
+{
+  if (!mfp_libvirt_domain_is_persistent (target->libvirt))
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "domain '%s' is transient and has no persistent XML; use --live",
+                   mfp_libvirt_domain_name (target->libvirt));
+      return FALSE;
+    }
+  target->config = read_guest (target->libvirt, MFP_CONFIG, error);
+  return target->config != NULL;
+}
+
+/* Reads the forms of the domain that @options are about. The live XML of one
+ * that is not running is its persistent one, without an id. */
+static gboolean
 read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
-  const char *name = mfp_libvirt_domain_name (target->libvirt);
-  gboolean active = mfp_libvirt_domain_is_active (target->libvirt);
   gboolean current = !options->live && !options->config && !options->persistent;
-  gboolean live = options->live || (active && (options->persistent || current));
-  gboolean config = options->config || options->persistent || (!active && current);
+  gboolean only_config = options->config && !options->live && !options->persistent;
+  g_autoptr (MfpGuest) guest = only_config ? NULL : read_guest (target->libvirt, MFP_LIVE, error);
+  gboolean active = guest && guest->id;
 
-  if (live && !active)
+  if (!guest && !only_config)
+    return FALSE;
+  if (options->live && !active)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "domain '%s' is not running, so there is nothing to change live; "
                    "--config affects its next start",
-                   name);
+                   guest->name);
       return FALSE;
     }
-  if (config && !mfp_libvirt_domain_is_persistent (target->libvirt))
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "domain '%s' is transient and has no persistent XML; use --live", name);
-      return FALSE;
-    }
-  if (live)
-    target->live = read_guest (target->libvirt, MFP_LIVE, error);
-  if (config && (!live || target->live))
-    target->config = read_guest (target->libvirt, MFP_CONFIG, error);
-  return (!live || target->live) && (!config || target->config);
+  if (active)
+    target->live = g_steal_pointer (&guest);
+  return !(options->config || options->persistent || (current && !active))
+         || read_config (target, error);
+}
+
+gboolean
+mfp_target_look_again (MfpTarget *target, GError **error)
+{
+  MfpGuest *guest = read_guest (target->libvirt, MFP_LIVE, error);
+
+  if (!guest)
+    return FALSE;
+  mfp_guest_free (target->live);
+  target->live = guest;
+  return TRUE;
+}
+
+static void
+on_call (gpointer data, const char *function, const char *object, gint64 duration)
+{
+  mfp_console_call (data, function, object, duration);
 }
 
 MfpTarget *
-mfp_target_connect (const MfpInvocation *invocation, gboolean read_only, const char *remedy,
+mfp_target_connect (const MfpInvocation *invocation, MfpAccess access, const char *remedy,
                     GError **error)
 {
   g_autoptr (MfpTarget) target = g_new0 (MfpTarget, 1);
@@ -189,19 +218,23 @@ mfp_target_connect (const MfpInvocation *invocation, gboolean read_only, const c
       = g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
                          "neither finished nor undone.\nTo mend it: virt-mfplug %s\n",
                          remedy);
-  MfpInterrupt *interrupt = read_only ? NULL : mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+  MfpInterrupt *interrupt
+      = access == MFP_ACCESS_CHANGE ? mfp_interrupt_new (parting, MFP_ERROR_LEFT) : NULL;
 
-  target->libvirt = mfp_libvirt_open (invocation->uri, interrupt, error);
+  target->trace = (MfpCallTrace){ .call = on_call, .data = invocation->console };
+  target->libvirt = mfp_libvirt_open (
+      invocation->uri, access == MFP_ACCESS_READ, interrupt,
+      mfp_console_is_verbose (invocation->console) ? &target->trace : NULL, error);
   return target->libvirt ? g_steal_pointer (&target) : NULL;
 }
 
 MfpTarget *
 mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
-                 gboolean read_only, const char *domain, GError **error)
+                 MfpAccess access, const char *domain, GError **error)
 {
   g_autofree char *quoted = mfp_shell_word (domain);
   g_autofree char *remedy = g_strconcat ("recover ", quoted, NULL);
-  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, read_only, remedy, error);
+  g_autoptr (MfpTarget) target = mfp_target_connect (invocation, access, remedy, error);
 
   if (!target || !mfp_libvirt_use_domain (target->libvirt, domain, error))
     return NULL;
@@ -252,7 +285,7 @@ mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GErro
 {
   g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
 
-  if (g_strcmp0 (driver, "QEMU") == 0 || mfp_by_libvirt (options))
+  if (g_strcmp0 (driver, "qemu") == 0 || mfp_by_libvirt (options))
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "libvirt's %s driver cannot plug a multifunction card; supported is QEMU, and "
@@ -288,29 +321,68 @@ mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **e
 }
 
 char *
-mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation, const char *command,
-                   const MfpCard *card, gboolean changed)
+mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation, MfpReport report)
 {
-  MfpReport result = {
-    .command = command,
-    .domain = mfp_libvirt_domain_name (target->libvirt),
-    .changed = changed,
-    .card = card,
-  };
+  report.domain = mfp_libvirt_domain_name (target->libvirt);
+  report.journal = invocation->journal;
+  return invocation->quiet ? g_strdup ("") : mfp_report_format (&report, invocation->format);
+}
 
-  return invocation->quiet ? g_strdup ("") : mfp_report_format (&result, invocation->format);
+/* ---- what is told of a run ---- */
+
+static void
+on_begin (gpointer data, const MfpStep *step, gboolean undo)
+{
+  const MfpInvocation *invocation = data;
+  g_autofree char *text = mfp_step_describe (step);
+
+  mfp_journal_begin_step (invocation->journal, step, undo, g_get_monotonic_time ());
+  mfp_console_begin_step (invocation->console, text, undo);
 }
 
 static void
-print_progress (gpointer data G_GNUC_UNUSED, const char *step, gboolean undo)
+on_end (gpointer data, const GError *failure)
 {
-  g_printerr ("virt-mfplug: %s%s\n", undo ? "(back) " : "", step);
+  const MfpInvocation *invocation = data;
+  const MfpJournalStep *step
+      = mfp_journal_end_step (invocation->journal, failure, g_get_monotonic_time ());
+
+  mfp_console_end_step (invocation->console, step->duration, failure != NULL);
 }
 
 static void
-print_note (gpointer data, const char *text)
+on_wait (gpointer data, gint64 elapsed, gint64 limit)
+{
+  mfp_console_wait (((const MfpInvocation *) data)->console, elapsed, limit);
+}
+
+static void
+on_note (gpointer data, const char *text)
 {
   mfp_warn (data, "%s", text);
+}
+
+/* Writes down which driver each function of @card is on, for a result that
+ * tells it: as it was, and after the run as it is. */
+static void
+note_drivers (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+              gboolean after)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autoptr (GArray) addresses = mfp_card_hosts (card);
+  g_autoptr (GPtrArray) functions = NULL;
+
+  if (invocation->format != MFP_FORMAT_JSON)
+    return;
+  functions = ops->host_functions (ops, addresses, NULL);
+  for (guint i = 0; i < addresses->len; i++)
+    {
+      const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
+      const MfpHostFunction *host = functions ? mfp_survey_find (functions, address) : NULL;
+      MfpJournalDriver *entry = mfp_journal_driver (invocation->journal, address);
+
+      *(after ? &entry->after : &entry->before) = g_strdup (host ? host->driver : NULL);
+    }
 }
 
 /* QEMU 4.2 was the first whose pseries machine takes the whole slot with its
@@ -331,14 +403,26 @@ gboolean
 mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
                     const MfpCommonOptions *options, MfpPlan *plan, GError **error)
 {
-  MfpExecuteOptions execute = {
-    .domain = mfp_libvirt_domain_name (target->libvirt),
-    .timeout = options->timeout * G_TIME_SPAN_SECOND,
-    .progress = invocation->verbose ? print_progress : NULL,
-    .note = print_note,
+  const MfpObserver observer = {
+    .begin = on_begin,
+    .end = on_end,
+    .wait = on_wait,
+    .note = on_note,
     .data = (gpointer) invocation,
   };
+  const MfpExecuteOptions execute = {
+    .domain = mfp_libvirt_domain_name (target->libvirt),
+    .timeout = options->timeout * G_TIME_SPAN_SECOND,
+    .observer = &observer,
+  };
+  gboolean done;
 
-  return settle_unplug (target, plan, error)
-         && mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
+  if (!settle_unplug (target, plan, error))
+    return FALSE;
+  note_drivers (target, invocation, plan->card, FALSE);
+  done = mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
+  note_drivers (target, invocation, plan->card, TRUE);
+  if (!done && mfp_advice ((*error)->message))
+    mfp_error_append (error, "%s", mfp_advice ((*error)->message));
+  return done;
 }

@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "console.h"
 #include "execute.h"
+#include "journal.h"
 #include "ops-libvirt.h"
 #include "report.h"
 #include "selection.h"
@@ -17,6 +19,7 @@
  * @uri: (nullable): --connect
  * @words: NULL-terminated: the subcommand's own words, its name first
  * @format: (out): how an error is to be told, too
+ * @console, @journal: where to tell what is done; not owned
  *
  * One call of a subcommand, with main()'s own options.
  */
@@ -24,9 +27,10 @@ typedef struct
 {
   const char *uri;
   gboolean quiet;
-  gboolean verbose;
   GStrv words;
   MfpFormat format;
+  MfpConsole *console;
+  MfpJournal *journal;
 } MfpInvocation;
 
 /* A subcommand. Returns what goes to stdout, for the caller to free ("" with
@@ -60,6 +64,12 @@ typedef struct
 void mfp_common_options_clear (MfpCommonOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
 
+/* For --help, below the line of usage. */
+#define MFP_DOMAIN_HELP "DOMAIN is a domain's name, UUID or id.\n"
+#define MFP_DEVICE_HELP                                                                           \
+  "DEVICE is a device of the host, as 'virt-mfplug list' shows it: 0000:01:00 means\n"           \
+  "all of its functions, 01:00.0,2-3 some of them.\n"
+
 /* Entries of a popt table that fill @o. */
 #define MFP_FORM_OPTIONS(o)                                                                       \
   { "file", '\0', POPT_ARG_STRING, &(o)->file, 0,                                                 \
@@ -88,7 +98,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
 
 /**
  * mfp_parse_options:
- * @usage: what follows the options, for --help
+ * @usage: what follows the options, for --help; and lines that explain it
  * @table: fills @common too
  * @arguments: (out): the words that are no options; the caller frees
  * @help: (out): the help text when it was asked for; the caller frees
@@ -108,12 +118,14 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
 
 /**
  * MfpTarget:
+ * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that are to be changed
  *
  * A connection, and in most cases a domain on it.
  */
 typedef struct
 {
+  MfpCallTrace trace;
   MfpLibvirt *libvirt;
   MfpGuest *live;
   MfpGuest *config;
@@ -122,21 +134,38 @@ typedef struct
 void mfp_target_free (MfpTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
 
-/* Only connects. @read_only: nothing will be changed, and QEMU not be asked;
- * @remedy: what mends a run that a second signal stopped. */
-MfpTarget *mfp_target_connect (const MfpInvocation *invocation, gboolean read_only,
+/**
+ * MfpAccess:
+ * @MFP_ACCESS_READ: nothing will be changed, nor QEMU asked: a read-only
+ *   connection will do
+ * @MFP_ACCESS_ASK: nothing will be changed, but QEMU asked
+ * @MFP_ACCESS_CHANGE: a signal is to stop it in an orderly way
+ */
+typedef enum
+{
+  MFP_ACCESS_READ,
+  MFP_ACCESS_ASK,
+  MFP_ACCESS_CHANGE,
+} MfpAccess;
+
+/* Only connects. @remedy: what mends a run that a second signal stopped, with
+ * %MFP_ACCESS_CHANGE. */
+MfpTarget *mfp_target_connect (const MfpInvocation *invocation, MfpAccess access,
                                const char *remedy, GError **error);
 
 /* Connects, finds the domain and reads the forms that @options mean, in
  * virsh's sense of --live, --config, --persistent and --current. */
 MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
-                            gboolean read_only, const char *domain, GError **error);
+                            MfpAccess access, const char *domain, GError **error);
 
 /* The <devices> document that --file names. */
 MfpCard *mfp_read_document (const char *file, GError **error);
 
 /* --via libvirt. */
 gboolean mfp_by_libvirt (const MfpCommonOptions *options);
+
+/* Reads the live XML again. */
+gboolean mfp_target_look_again (MfpTarget *target, GError **error);
 
 /* Refuses the connection of a driver that cannot plug in the way of @options. */
 gboolean mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options,
@@ -147,12 +176,12 @@ gboolean mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *optio
 gboolean mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **error);
 
 /* The result of a command, for stdout, and nothing with --quiet; the caller
- * frees. */
+ * frees. @report: but for the domain and the journal. */
 char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,
-                         const char *command, const MfpCard *card, gboolean changed);
+                         MfpReport report);
 
-/* Runs @plan on @target, in the way that its QEMU wants, with progress on
- * stderr if asked for. */
+/* Runs @plan on @target, in the way that its QEMU wants; tells the console and
+ * the journal. */
 gboolean mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
                              const MfpCommonOptions *options, MfpPlan *plan,
                              GError **error);

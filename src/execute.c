@@ -34,14 +34,20 @@ run_step (MfpRun *run, const MfpStep *step, MfpStepKind kind, gboolean back, GEr
     [MFP_STEP_LIVE_ATTACH] = mfp_step_live_attach,
     [MFP_STEP_LIVE_DETACH] = mfp_step_live_detach,
   };
-  MfpStep described = { .kind = kind, .function = step->function };
-  g_autofree char *text = mfp_step_describe (&described);
+  const MfpObserver *observer = run->options->observer;
+  const MfpStep actual = { .kind = kind, .function = step->function };
+  g_autofree char *text = mfp_step_describe (&actual);
+  GError *local = NULL;
+  gboolean done;
 
-  if (run->options->progress)
-    run->options->progress (run->options->data, text, back);
-  if (functions[kind](run, step, error))
+  if (observer)
+    observer->begin (observer->data, &actual, back);
+  done = functions[kind](run, step, &local);
+  if (observer)
+    observer->end (observer->data, local);
+  if (done)
     return TRUE;
-  g_prefix_error (error, "cannot %s: ", text);
+  g_propagate_prefixed_error (error, local, "cannot %s: ", text);
   return FALSE;
 }
 
@@ -72,6 +78,7 @@ undo (MfpRun *run, guint end, GError **error)
   g_autoptr (GError) failed = NULL;
 
   run->undoing = TRUE;
+  mfp_run_forget_seen (run); /* what failed may have changed it */
   for (guint i = end; i-- > 0;)
     {
       const MfpStep *step = g_ptr_array_index (run->plan->steps, i);

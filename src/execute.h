@@ -8,21 +8,35 @@
 #include "plan.h"
 
 /**
+ * MfpObserver:
+ * @begin: a step begins; @undo: it undoes one
+ * @end: that step has ended; @failure: (nullable)
+ * @wait: it goes on waiting: @elapsed of @limit microseconds
+ * @note: something that the person may want to know
+ *
+ * Is told of a run as it goes.
+ */
+typedef struct
+{
+  void (*begin) (gpointer data, const MfpStep *step, gboolean undo);
+  void (*end) (gpointer data, const GError *failure);
+  void (*wait) (gpointer data, gint64 elapsed, gint64 limit);
+  void (*note) (gpointer data, const char *text);
+  gpointer data;
+} MfpObserver;
+
+/**
  * MfpExecuteOptions:
  * @domain: (nullable): the domain's name, for messages; NULL: none is involved
  * @timeout: microseconds; how long each wait for the guest, for QEMU or for
  *   the host may take
- * @progress: (nullable): called before each step with what it is; @undo: it
- *   undoes one
- * @note: (nullable): called with what the person may want to know
+ * @observer: (nullable)
  */
 typedef struct
 {
   const char *domain;
   gint64 timeout;
-  void (*progress) (gpointer data, const char *step, gboolean undo);
-  void (*note) (gpointer data, const char *text);
-  gpointer data;
+  const MfpObserver *observer;
 } MfpExecuteOptions;
 
 /**

@@ -4,34 +4,29 @@
 #include "guest-pci.h"
 
 #include "error.h"
-#include "text.h"
 #include "xml.h"
 
 #include <string.h>
 
-/* What can be plugged below each model, and whether into a running guest:
- * the rules of virDomainPCIAddressBusSetModel() in libvirt. A bus that takes
- * only ports or bridges has no slots for us. */
-static const struct
-{
-  const char *name;
-  guint first_slot;
-  guint slots;
-  gboolean hotplug;
-  gboolean is_port;
-} bus_models[] = {
-  [MFP_BUS_PCI_ROOT] = { "pci-root", 1, 31, TRUE, FALSE },
-  [MFP_BUS_PCIE_ROOT] = { "pcie-root", 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCI_BRIDGE] = { "pci-bridge", 1, 31, TRUE, FALSE },
-  [MFP_BUS_DMI_TO_PCI_BRIDGE] = { "dmi-to-pci-bridge", 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCIE_TO_PCI_BRIDGE] = { "pcie-to-pci-bridge", 1, 31, TRUE, FALSE },
-  [MFP_BUS_PCIE_ROOT_PORT] = { "pcie-root-port", 0, 1, TRUE, TRUE },
-  [MFP_BUS_PCIE_SWITCH_UPSTREAM_PORT] = { "pcie-switch-upstream-port", 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCIE_SWITCH_DOWNSTREAM_PORT] = { "pcie-switch-downstream-port", 0, 1, TRUE, TRUE },
-  [MFP_BUS_PCI_EXPANDER_BUS] = { "pci-expander-bus", 0, 32, FALSE, FALSE },
-  [MFP_BUS_PCIE_EXPANDER_BUS] = { "pcie-expander-bus", 0, 0, FALSE, FALSE },
-  [MFP_BUS_UNKNOWN] = { "unknown", 0, 0, FALSE, FALSE },
+static const char *const model_names[] = {
+  [MFP_BUS_PCI_ROOT] = "pci-root",
+  [MFP_BUS_PCIE_ROOT] = "pcie-root",
+  [MFP_BUS_PCI_BRIDGE] = "pci-bridge",
+  [MFP_BUS_DMI_TO_PCI_BRIDGE] = "dmi-to-pci-bridge",
+  [MFP_BUS_PCIE_TO_PCI_BRIDGE] = "pcie-to-pci-bridge",
+  [MFP_BUS_PCIE_ROOT_PORT] = "pcie-root-port",
+  [MFP_BUS_PCIE_SWITCH_UPSTREAM_PORT] = "pcie-switch-upstream-port",
+  [MFP_BUS_PCIE_SWITCH_DOWNSTREAM_PORT] = "pcie-switch-downstream-port",
+  [MFP_BUS_PCI_EXPANDER_BUS] = "pci-expander-bus",
+  [MFP_BUS_PCIE_EXPANDER_BUS] = "pcie-expander-bus",
+  [MFP_BUS_UNKNOWN] = "unknown",
 };
+
+const char *
+mfp_bus_model_name (MfpBusModel model)
+{
+  return model_names[model];
+}
 
 static void
 bus_free (gpointer data)
@@ -73,7 +68,7 @@ static MfpBusModel
 bus_model (const char *name)
 {
   for (guint i = 0; i < MFP_BUS_UNKNOWN; i++)
-    if (g_strcmp0 (bus_models[i].name, name) == 0)
+    if (g_strcmp0 (model_names[i], name) == 0)
       return (MfpBusModel) i;
   return MFP_BUS_UNKNOWN;
 }
@@ -352,6 +347,8 @@ mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus)
 {
   gboolean is_pseries = mfp_guest_is_pseries (guest);
 
+  if (!bus)
+    return NULL;
   if (bus->model == MFP_BUS_PCIE_ROOT)
     return g_strdup ("pcie.0");
   if (bus->model == MFP_BUS_PCI_ROOT && (!is_pseries || bus->phb == 0))
@@ -360,253 +357,4 @@ mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus)
     return NULL;
   return bus->model == MFP_BUS_PCI_ROOT ? g_strconcat (bus->alias, ".0", NULL)
                                         : g_strdup (bus->alias);
-}
-
-/* The chipset of a pc machine lies in slot 1 of its root bus, whether or not
- * the XML names all of its functions. */
-static gboolean
-slot_is_chipset (const MfpGuest *guest, const MfpBus *bus, guint slot)
-{
-  return bus->model == MFP_BUS_PCI_ROOT && slot == 1 && !mfp_guest_is_pseries (guest);
-}
-
-static gboolean
-slot_exists (const MfpBus *bus, guint slot)
-{
-  return slot >= bus_models[bus->model].first_slot
-         && slot < bus_models[bus->model].first_slot + bus_models[bus->model].slots;
-}
-
-/* Why @slot of @bus cannot be used in @guest, or NULL; the caller frees. */
-static char *
-slot_objection (const MfpGuest *guest, const MfpBus *bus, guint slot, gboolean live)
-{
-  MfpPciAddress address = { .bus = (guint8) bus->index, .slot = (guint8) slot };
-  const MfpGuestDevice *occupant;
-
-  if (!slot_exists (bus, slot))
-    return g_strdup_printf ("%s takes no such device", bus_models[bus->model].name);
-  if (live && !bus_models[bus->model].hotplug)
-    return g_strdup_printf ("%s takes no hotplug", bus_models[bus->model].name);
-  if (live && !bus->hotplug)
-    return g_strdup_printf ("%s has hotplug='off'", bus_models[bus->model].name);
-  if (guest->has_iommu && bus->model != MFP_BUS_PCIE_TO_PCI_BRIDGE)
-    return g_strdup_printf ("%s, and the guest has an IOMMU: functions of one host IOMMU "
-                            "group would need address spaces of their own",
-                            bus_models[bus->model].name);
-  if (slot_is_chipset (guest, bus, slot))
-    return g_strdup ("the chipset is there");
-  occupant = mfp_guest_next_in_slot (guest, &address, NULL);
-  if (occupant)
-    {
-      g_autofree char *what = mfp_guest_device_describe (occupant);
-
-      return g_strdup_printf ("%s is there", what);
-    }
-  for (guint i = 0; i < guest->records->len; i++)
-    {
-      const MfpRecord *record = g_ptr_array_index (guest->records, i);
-
-      if (mfp_pci_address_same_slot (&record->slot, &address))
-        return g_strdup ("another attach holds it, or was interrupted there");
-    }
-  return NULL;
-}
-
-/* The same, for every form of the guest that is to be changed. */
-static char *
-objection (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus, guint slot)
-{
-  const MfpBus *twin;
-  char *reason;
-
-  if (!live)
-    return slot_objection (config, bus, slot, FALSE);
-  reason = slot_objection (live, bus, slot, TRUE);
-  if (reason || !config)
-    return reason;
-  twin = mfp_guest_bus (config, bus->index);
-  if (!twin || twin->model != bus->model)
-    return g_strdup ("the persistent configuration has no such controller");
-  reason = slot_objection (config, twin, slot, FALSE);
-  if (reason)
-    {
-      g_autofree char *bare = reason;
-
-      reason = g_strdup_printf ("in the persistent configuration: %s", bare);
-    }
-  return reason;
-}
-
-static gboolean
-is_taken (const GArray *taken, const MfpPciAddress *slot)
-{
-  for (guint i = 0; taken && i < taken->len; i++)
-    if (mfp_pci_address_same_slot (&g_array_index (taken, MfpPciAddress, i), slot))
-      return TRUE;
-  return FALSE;
-}
-
-/* The highest free slot of @bus. */
-static gboolean
-choose_on_bus (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus,
-               const GArray *taken, MfpPciAddress *slot)
-{
-  for (guint i = MFP_PCI_SLOTS; i-- > 0;)
-    {
-      MfpPciAddress candidate = { .bus = (guint8) bus->index, .slot = (guint8) i };
-      g_autofree char *reason = NULL;
-
-      if (!slot_exists (bus, i) || is_taken (taken, &candidate))
-        continue;
-      reason = objection (live, config, bus, i);
-      if (!reason)
-        {
-          *slot = candidate;
-          return TRUE;
-        }
-    }
-  return FALSE;
-}
-
-/* Lists the buses with slots, and why the first slot of each that could be is
- * not free. */
-static char *
-describe_slots (const MfpGuest *live, const MfpGuest *config)
-{
-  const MfpGuest *guest = live ? live : config;
-  g_autoptr (GString) text = g_string_new (NULL);
-
-  for (guint i = 0; i < guest->buses->len; i++)
-    {
-      const MfpBus *bus = g_ptr_array_index (guest->buses, i);
-      g_autofree char *reason = NULL;
-      guint slot;
-
-      if (bus_models[bus->model].slots == 0)
-        continue;
-      slot = bus_models[bus->model].first_slot;
-      reason = objection (live, config, bus,
-                          slot_is_chipset (guest, bus, slot) ? slot + 1 : slot);
-      g_string_append_printf (text, "\n  bus %u: %s", bus->index,
-                              reason ? reason : "in use");
-    }
-  return g_string_free (g_steal_pointer (&text), FALSE);
-}
-
-static gboolean
-contains (const GArray *addresses, const MfpPciAddress *address)
-{
-  for (guint i = 0; addresses && i < addresses->len; i++)
-    if (mfp_pci_address_equal (&g_array_index (addresses, MfpPciAddress, i), address))
-      return TRUE;
-  return FALSE;
-}
-
-/* Whether a PCI host bridge of a pseries guest has, or is for, what is not of
- * @group. */
-static gboolean
-bus_is_shared (const MfpGuest *guest, const MfpBus *bus, const GArray *group)
-{
-  for (guint i = 0; i < guest->devices->len; i++)
-    {
-      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
-
-      if (device->has_address && device->address.bus == bus->index
-          && !(device->is_hostdev && contains (group, &device->host)))
-        return TRUE;
-    }
-  return bus->phb == 0;
-}
-
-static gboolean
-is_host_bridge (const MfpGuest *guest, const MfpBus *bus)
-{
-  return bus->model == MFP_BUS_PCI_ROOT && mfp_guest_is_pseries (guest);
-}
-
-gboolean
-mfp_guest_slot_is_shared (const MfpGuest *guest, const MfpPciAddress *slot, const GArray *group)
-{
-  const MfpBus *bus = mfp_guest_bus (guest, slot->bus);
-
-  return bus && is_host_bridge (guest, bus) && bus_is_shared (guest, bus, group);
-}
-
-/* How welcome a card is on @bus, before the address counts. */
-static guint
-bus_rank (const MfpGuest *guest, const MfpBus *bus, const GArray *group)
-{
-  if (!is_host_bridge (guest, bus))
-    return bus_models[bus->model].is_port ? 2 : 1;
-  if (!bus_is_shared (guest, bus, group))
-    return 2;
-  return bus->phb == 0 ? 1 : 0;
-}
-
-gboolean
-mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
-                       const MfpSlotWish *wish, MfpPciAddress *slot, GError **error)
-{
-  const MfpGuest *guest = live ? live : config;
-  g_autofree char *slots = NULL, *quoted = NULL;
-  gboolean found = FALSE;
-  guint best = 0;
-
-  for (guint i = 0; i < guest->buses->len; i++)
-    {
-      const MfpBus *bus = g_ptr_array_index (guest->buses, i);
-      guint rank = bus_rank (guest, bus, wish ? wish->group : NULL);
-      MfpPciAddress candidate;
-
-      if ((found && rank < best)
-          || !choose_on_bus (live, config, bus, wish ? wish->taken : NULL, &candidate)
-          || (found && rank == best && mfp_pci_address_compare (&candidate, slot) < 0))
-        continue;
-      *slot = candidate;
-      best = rank;
-      found = TRUE;
-    }
-  if (found)
-    return TRUE;
-
-  slots = describe_slots (live, config);
-  quoted = mfp_shell_word (guest->name);
-  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "domain '%s' has no free slot that takes %s:%s\n"
-               "Add a port, to be there at its next start: "
-               "virt-xml --add-device --controller "
-               "type=pci,model=pcie-root-port %s",
-               guest->name, live ? "a hot-plugged card" : "the card",
-               *slots ? slots : " it has no PCI bus with slots", quoted);
-  return FALSE;
-}
-
-gboolean
-mfp_guest_plan_port (const MfpGuest *config, guint *index)
-{
-  const MfpBus *root = mfp_guest_bus (config, 0);
-  guint highest = 0;
-
-  for (guint i = 0; i < config->buses->len; i++)
-    highest = MAX (highest, ((const MfpBus *) g_ptr_array_index (config->buses, i))->index);
-  *index = highest + 1;
-  return root && root->model == MFP_BUS_PCIE_ROOT && !config->has_iommu && *index <= G_MAXUINT8;
-}
-
-gboolean
-mfp_guest_check_slot (const MfpGuest *live, const MfpGuest *config,
-                      const MfpPciAddress *slot, GError **error)
-{
-  const MfpGuest *guest = live ? live : config;
-  const MfpBus *bus = slot->domain == 0 ? mfp_guest_bus (guest, slot->bus) : NULL;
-  g_autofree char *name = mfp_pci_address_format_slot (slot);
-  g_autofree char *reason = bus ? objection (live, config, bus, slot->slot)
-                                : g_strdup ("the domain has no such bus");
-
-  if (reason)
-    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                 "guest slot %s of domain '%s' cannot be used: %s", name,
-                 guest->name, reason);
-  return reason == NULL;
 }

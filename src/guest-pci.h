@@ -24,6 +24,9 @@ typedef enum
   MFP_BUS_UNKNOWN,
 } MfpBusModel;
 
+/* libvirt's name of it: "pcie-root-port". */
+const char *mfp_bus_model_name (MfpBusModel model);
+
 /**
  * MfpBus:
  * @index: the controller's index: the bus number in guest addresses
@@ -122,6 +125,7 @@ char *mfp_guest_device_describe (const MfpGuestDevice *device);
 
 /**
  * mfp_guest_bus_qemu_name:
+ * @bus: (nullable): NULL: the guest has none
  *
  * QEMU's name for @bus of @guest: the controller's alias, but the fixed name
  * of a built-in root bus, which a user's alias does not change, and
@@ -130,6 +134,48 @@ char *mfp_guest_device_describe (const MfpGuestDevice *device);
  * libvirt gives no alias.
  */
 char *mfp_guest_bus_qemu_name (const MfpGuest *guest, const MfpBus *bus);
+
+/**
+ * MfpSlot:
+ * @address: its function is 0
+ * @occupants: (element-type utf8): what is there: "interface net0"
+ * @reason: (nullable): why a card could not go there even if nothing were
+ *
+ * A slot of a guest, on a bus that has slots for cards. It refers to the guest,
+ * which has to outlive it.
+ */
+typedef struct
+{
+  MfpPciAddress address;
+  const MfpBus *bus;
+  GPtrArray *occupants;
+  char *reason;
+} MfpSlot;
+
+/* Whether a card can go there. */
+gboolean mfp_slot_is_free (const MfpSlot *slot);
+
+/* Who is there, and why else a card cannot go there: "interface net0;
+ * hotplug='off'", or nothing; the caller frees. */
+char *mfp_slot_describe (const MfpSlot *slot);
+
+/**
+ * mfp_guest_survey_slots:
+ * @live: (nullable): the running guest, when it is to be changed: a slot must
+ *   take hotplug
+ * @config: (nullable): its persistent form, when that is to be changed
+ *
+ * Returns: (element-type MfpSlot): all slots of the first of them that there
+ * is, in the order of their addresses; the caller owns it.
+ */
+GPtrArray *mfp_guest_survey_slots (const MfpGuest *live, const MfpGuest *config);
+
+/* The end of the run of slots that begins with number @begin: neighbours with
+ * nothing in them of which the same is to be told, or one slot. */
+guint mfp_slots_run_end (const GPtrArray *slots, guint begin);
+
+/* "0000:01:00", or of a longer run "0000:07:01-1f"; the caller frees. */
+char *mfp_slots_run_format (const GPtrArray *slots, guint begin, guint end);
 
 /**
  * MfpSlotWish:
@@ -159,7 +205,7 @@ typedef struct
  * isolationGroup in libvirt, which explicit addresses bypass.
  *
  * Returns: FALSE and an error (MFP_ERROR_REFUSED) which says who occupies
- * what, when there is no such slot.
+ * what, and how the guest gets more slots, when there is no such slot.
  */
 gboolean mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
                                 const MfpSlotWish *wish, MfpPciAddress *slot,

@@ -4,7 +4,6 @@
 #include "interrupt.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 struct _MfpInterrupt
 {
   sigset_t signals;
-  int pipe[2];
   char *parting;
   int status;
   gint came; /* atomic */
@@ -46,7 +44,6 @@ receive (gpointer data)
 
   sigwait (&interrupt->signals, &number);
   g_atomic_int_set (&interrupt->came, 1);
-  write_fully (interrupt->pipe[1], "!");
 
   sigwait (&interrupt->signals, &number);
   write_fully (STDERR_FILENO, interrupt->parting);
@@ -57,10 +54,7 @@ MfpInterrupt *
 mfp_interrupt_new (const char *parting, int status)
 {
   MfpInterrupt *interrupt = g_new0 (MfpInterrupt, 1);
-  g_autoptr (GError) error = NULL;
 
-  if (!g_unix_open_pipe (interrupt->pipe, FD_CLOEXEC, &error))
-    g_error ("%s", error->message);
   interrupt->parting = g_strdup (parting);
   interrupt->status = status;
   sigemptyset (&interrupt->signals);
@@ -71,21 +65,8 @@ mfp_interrupt_new (const char *parting, int status)
   return interrupt;
 }
 
-int
-mfp_interrupt_fd (MfpInterrupt *interrupt)
-{
-  return interrupt->pipe[0];
-}
-
 gboolean
 mfp_interrupt_take (MfpInterrupt *interrupt)
 {
-  char byte;
-
-  if (!g_atomic_int_compare_and_exchange (&interrupt->came, 1, 0))
-    return FALSE;
-  /* The byte is written right after the mark, so this ends. */
-  while (read (interrupt->pipe[0], &byte, 1) < 0 && errno == EINTR)
-    ;
-  return TRUE;
+  return g_atomic_int_compare_and_exchange (&interrupt->came, 1, 0);
 }

@@ -19,8 +19,5 @@ typedef struct _MfpInterrupt MfpInterrupt;
  */
 MfpInterrupt *mfp_interrupt_new (const char *parting, int status);
 
-/* Becomes readable with the first signal; nothing need be read. */
-int mfp_interrupt_fd (MfpInterrupt *interrupt);
-
 /* Whether a signal came since this was last asked. */
 gboolean mfp_interrupt_take (MfpInterrupt *interrupt);

@@ -47,17 +47,17 @@ print_help (poptContext context, FILE *stream)
 
 /* Tells of @error, on stdout too when the caller reads JSON there. */
 static int
-finish_with_error (const GError *error, MfpFormat format)
+finish_with_error (const MfpInvocation *invocation, const GError *error)
 {
   int status = mfp_error_exit_status (error);
 
-  if (format == MFP_FORMAT_JSON)
+  if (invocation->format == MFP_FORMAT_JSON)
     {
-      g_autofree char *json = mfp_report_format_error (error);
+      g_autofree char *json = mfp_report_format_error (error, invocation->journal);
 
       fputs (json, stdout);
     }
-  g_printerr ("virt-mfplug: error: %s\n", error->message);
+  mfp_console_error (invocation->console, error->message);
   if (status == MFP_ERROR_USAGE)
     g_printerr ("Try 'virt-mfplug --help'.\n");
   return status;
@@ -86,7 +86,7 @@ run_command (MfpInvocation *invocation)
   else
     output = run (invocation, &error);
   if (!output)
-    return finish_with_error (error, invocation->format);
+    return finish_with_error (invocation, error);
   fputs (output, stdout);
   return EXIT_SUCCESS;
 }
@@ -99,13 +99,15 @@ main (int argc, const char **argv)
   const struct poptOption table[] = {
     { "connect", 'c', POPT_ARG_STRING, &uri, 0, "hypervisor connection URI", "URI" },
     { "quiet", 'q', POPT_ARG_NONE, &quiet, 0, "print nothing but errors", NULL },
-    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step", NULL },
+    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step and each call of libvirt's", NULL },
     { "version", 'V', POPT_ARG_NONE, &version, 0, "print the version", NULL },
     { "help", 'h', POPT_ARG_NONE, &help, 0, "show this help", NULL },
     POPT_TABLEEND,
   };
   poptContext context;
   MfpInvocation invocation = { 0 };
+  g_autoptr (MfpConsole) console = NULL;
+  g_autoptr (MfpJournal) journal = NULL;
   g_auto (GStrv) words = NULL;
   int result, status;
 
@@ -115,15 +117,18 @@ main (int argc, const char **argv)
   while ((result = poptGetNextOpt (context)) >= 0)
     ;
   words = g_strdupv ((GStrv) poptGetArgs (context));
-  invocation = (MfpInvocation){ .uri = uri, .quiet = quiet, .verbose = verbose,
-                                .words = words };
+  console = mfp_console_for_stderr (quiet, verbose);
+  journal = mfp_journal_new ();
+  invocation = (MfpInvocation){
+    .uri = uri, .quiet = quiet, .words = words, .console = console, .journal = journal
+  };
   if (result < -1)
     {
       g_autoptr (GError) error
           = g_error_new (MFP_ERROR, MFP_ERROR_USAGE, "%s: %s",
                          poptBadOption (context, POPT_BADOPTION_NOALIAS), poptStrerror (result));
 
-      status = finish_with_error (error, MFP_FORMAT_TEXT);
+      status = finish_with_error (&invocation, error);
     }
   else if (version)
     {

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "qmp.h"
+#include "together.h"
 
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
@@ -18,38 +19,105 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (virError, virFreeError)
 #define KEEPALIVE_COUNT 3 /* a silent peer is given up after 15 to 20 s */
 #define RECONNECT_LIMIT (30 * G_TIME_SPAN_SECOND) /* a restarted libvirtd asks each QEMU first */
 #define RECONNECT_PAUSE (500 * G_TIME_SPAN_MILLISECOND)
-#define OPEN_TICK (100 * G_TIME_SPAN_MILLISECOND)
+#define ANCESTORS_MAX 16 /* of a node device; a disk behind USB hubs has about 10 */
+#define ROOT_NAME "computer" /* of the tree of node devices */
+#define NAMES_MAX 16384 /* of node devices; libvirt's protocol carries no fewer */
+#define READS_AT_ONCE 16
+/* Libvirtd works on 5 of a client's calls, and reads no further while it does:
+ * what may last leaves one free, or the keepalive would go unanswered. */
+#define CHANGES_AT_ONCE 4
+#define TICK (100 * G_TIME_SPAN_MILLISECOND) /* how often a wait looks for a signal */
 
 /**
  * MfpLibvirt:
  * @ops: the operations; first, so that a pointer to it is one to the whole
  * @domain: (nullable): the chosen domain
  * @name, @uuid: of the domain
- * @callbacks: ids of the event callbacks on @connection
+ * @nodes: handles of node devices by name, which hold no more than that name;
+ *   @nodes_lock: for threads
+ * @listeners: (nullable) (element-type Listener): for what the domain is listened
+ *   to on @connection
+ * @left_behind: a thread is left in a call that never returns
  * @given_up: libvirt did not answer for so long that it is not asked again
+ * @report_lock: for the following, which the thread of the events sets:
  * @reported: something was reported that a wait is to return for
+ * @removed: (element-type utf8): aliases of devices that left the domain
  * @refused: (nullable): alias of a device whose removal the guest rejected
  */
 struct _MfpLibvirt
 {
   MfpOps ops;
   char *uri;
+  gboolean read_only;
   MfpInterrupt *interrupt;
+  const MfpCallTrace *trace;
   virConnectPtr connection;
   virDomainPtr domain;
   char *name;
   char uuid[VIR_UUID_STRING_BUFLEN];
-  GArray *callbacks;
+  GHashTable *nodes;
+  GMutex nodes_lock;
+  GPtrArray *listeners;
+  gboolean left_behind;
   gboolean given_up;
+  GMutex report_lock;
+  GCond report_changed;
   gboolean reported;
+  GHashTable *removed;
   char *refused;
 };
+
+static void
+free_node_device (gpointer device)
+{
+  virNodeDeviceFree (device);
+}
+
+/* By name. */
+static GHashTable *
+new_node_table (void)
+{
+  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_node_device);
+}
+
+/* Libvirt's client knows that by itself. */
+static gboolean
+is_disconnected (gpointer data)
+{
+  const MfpLibvirt *libvirt = data;
+
+  return libvirt->connection && virConnectIsAlive (libvirt->connection) == 0;
+}
 
 static MfpLibvirt *
 self_of (MfpOps *ops)
 {
   return (MfpLibvirt *) ops;
 }
+
+/* Tells of the call that the C text @call makes, begun at @began. */
+static void
+tell_call (const MfpLibvirt *libvirt, const char *call, const char *object, gint64 began)
+{
+  g_autofree char *function = NULL;
+
+  if (!libvirt->trace)
+    return;
+  function = g_strndup (call, strcspn (call, " ("));
+  libvirt->trace->call (libvirt->trace->data, function, object, g_get_monotonic_time () - began);
+}
+
+/* The value of @call, one of libvirt's functions, on @object, which is told to
+ * the trace. @object comes first: to evaluate it may be a call, too, and clear
+ * the error of this one. */
+#define CALL(libvirt, object, call)                                                               \
+  ({                                                                                              \
+    const char *object_ = object;                                                                 \
+    gint64 began_ = g_get_monotonic_time ();                                                      \
+    __auto_type value_ = call;                                                                    \
+    tell_call (libvirt, #call, object_, began_);                                                  \
+    value_;                                                                                       \
+  })
 
 /* ---- errors ---- */
 
@@ -63,7 +131,7 @@ error_code (MfpLibvirt *libvirt, const virError *error)
 {
   const char *text = error->message ? error->message : "";
 
-  if (libvirt->connection && virConnectIsAlive (libvirt->connection) == 0)
+  if (is_disconnected (libvirt))
     return MFP_ERROR_DISCONNECTED;
   switch (error->code)
     {
@@ -113,77 +181,209 @@ fail_domain (MfpLibvirt *libvirt, GError **error)
   GError *local = NULL;
 
   fail (libvirt, &local);
-  if (local->code == MFP_ERROR_FAILED && virDomainIsActive (libvirt->domain) == 0)
-    mfp_error_recode (&local, MFP_ERROR_DOMAIN_GONE);
+  if (local->code == MFP_ERROR_FAILED
+      && CALL (libvirt, libvirt->name, virDomainIsActive (libvirt->domain)) == 0)
+    {
+      mfp_error_recode (&local, MFP_ERROR_DOMAIN_GONE);
+      mfp_error_append (&local, "The domain ended meanwhile.");
+    }
   g_propagate_error (error, local);
   return FALSE;
 }
 
 /* ---- events ---- */
 
+/* Wakes a wait; in the thread of the events. */
+static void
+report (MfpLibvirt *libvirt, const char *refused)
+{
+  g_mutex_lock (&libvirt->report_lock);
+  libvirt->reported = TRUE;
+  if (refused)
+    {
+      g_free (libvirt->refused);
+      libvirt->refused = g_strdup (refused);
+    }
+  g_cond_signal (&libvirt->report_changed);
+  g_mutex_unlock (&libvirt->report_lock);
+}
+
 static void
 on_removed (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
-            const char *alias G_GNUC_UNUSED, void *data)
+            const char *alias, void *data)
 {
-  ((MfpLibvirt *) data)->reported = TRUE;
+  MfpLibvirt *libvirt = data;
+
+  g_mutex_lock (&libvirt->report_lock);
+  g_hash_table_add (libvirt->removed, g_strdup (alias));
+  g_cond_signal (&libvirt->report_changed);
+  g_mutex_unlock (&libvirt->report_lock);
 }
 
 static void
 on_removal_failed (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
                    const char *alias, void *data)
 {
-  MfpLibvirt *libvirt = data;
-
-  libvirt->reported = TRUE;
-  g_free (libvirt->refused);
-  libvirt->refused = g_strdup (alias);
+  report (data, alias);
 }
 
 static int
 on_lifecycle (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
               int event G_GNUC_UNUSED, int detail G_GNUC_UNUSED, void *data)
 {
-  ((MfpLibvirt *) data)->reported = TRUE;
+  report (data, NULL);
   return 0;
 }
 
 static void
 on_close (virConnectPtr connection G_GNUC_UNUSED, int reason G_GNUC_UNUSED, void *data)
 {
-  ((MfpLibvirt *) data)->reported = TRUE;
+  report (data, NULL);
 }
+
+/* Libvirt's events come here, and so does the time that tells a silent peer: a
+ * call that waits for its answer keeps no time itself. So this runs beside all
+ * else, to the end of the process. */
+static gpointer
+run_events (gpointer data G_GNUC_UNUSED)
+{
+  while (virEventRunDefaultImpl () == 0)
+    ;
+  return NULL;
+}
+
+/* ---- several calls at once ---- */
+
+/* Leaves the connection behind, with the calls on it that never return. */
+static void
+leave_behind (MfpLibvirt *libvirt)
+{
+  libvirt->left_behind = TRUE;
+  libvirt->connection = NULL;
+  libvirt->domain = NULL;
+  libvirt->listeners = NULL;
+  libvirt->nodes = new_node_table ();
+}
+
+/* mfp_together() with @libvirt, whose connection is there: to connect again is not
+ * for several threads. When the peer falls silent, libvirt's client (9.0) ends but
+ * one of several calls that wait, and the others wait for ever. */
+static GPtrArray *
+call_together (MfpLibvirt *libvirt, MfpTask task, GPtrArray *subjects, guint at_once,
+               GDestroyNotify free_result, GError **error)
+{
+  gboolean left_behind;
+  GPtrArray *results
+      = mfp_together (task, is_disconnected, libvirt, subjects, at_once, free_result,
+                      &left_behind, error);
+
+  if (left_behind)
+    leave_behind (libvirt);
+  return results;
+}
+
+/* The same for changes, whose outcome is to be looked at. */
+static void
+change_together (MfpLibvirt *libvirt, MfpTask task, GPtrArray *subjects)
+{
+  GPtrArray *nothing = call_together (libvirt, task, subjects, CHANGES_AT_ONCE, NULL, NULL);
+
+  if (nothing)
+    g_ptr_array_unref (nothing);
+}
+
+/* ---- what is listened to ---- */
+
+#define CONNECTION_BREAKS (-1)
+
+/**
+ * Listener:
+ * @event: of the domain's, or %CONNECTION_BREAKS
+ * @id: of the callback; negative: there is none, as a driver without events is
+ *   polled
+ */
+typedef struct
+{
+  int event;
+  virConnectDomainEventGenericCallback callback;
+  int id;
+} Listener;
 
 static void
-on_readable (int watch G_GNUC_UNUSED, int fd G_GNUC_UNUSED, int events G_GNUC_UNUSED, void *data)
+add_listener (GPtrArray *listeners, int event, virConnectDomainEventGenericCallback callback)
 {
-  *(gboolean *) data = TRUE;
+  Listener *listener = g_new0 (Listener, 1);
+
+  listener->event = event;
+  listener->callback = callback;
+  g_ptr_array_add (listeners, listener);
 }
 
-static void
-on_timeout (int timer G_GNUC_UNUSED, void *data)
+static gpointer
+start_listener (gpointer data, gpointer subject, GError **error)
 {
-  *(gboolean *) data = TRUE;
+  MfpLibvirt *libvirt = data;
+  Listener *listener = subject;
+
+  if (listener->event == CONNECTION_BREAKS)
+    listener->id = CALL (libvirt, NULL,
+                         virConnectRegisterCloseCallback (libvirt->connection, on_close, libvirt,
+                                                          NULL));
+  else
+    listener->id = CALL (libvirt, libvirt->name,
+                         virConnectDomainEventRegisterAny (libvirt->connection, libvirt->domain,
+                                                           listener->event, listener->callback,
+                                                           libvirt, NULL));
+  if (listener->id < 0)
+    fail (libvirt, error);
+  return NULL;
 }
 
-static void
-listen_for (MfpLibvirt *libvirt, int event, virConnectDomainEventGenericCallback callback)
+static gpointer
+end_listener (gpointer data, gpointer subject, GError **error)
 {
-  int id = virConnectDomainEventRegisterAny (libvirt->connection, libvirt->domain, event,
-                                             callback, libvirt, NULL);
+  MfpLibvirt *libvirt = data;
+  const Listener *listener = subject;
+  int result;
 
-  /* A driver without events is polled. */
-  if (id >= 0)
-    g_array_append_val (libvirt->callbacks, id);
+  if (listener->id < 0)
+    return NULL;
+  if (listener->event == CONNECTION_BREAKS)
+    result = CALL (libvirt, NULL,
+                   virConnectUnregisterCloseCallback (libvirt->connection, on_close));
+  else
+    result = CALL (libvirt, libvirt->name,
+                   virConnectDomainEventDeregisterAny (libvirt->connection, listener->id));
+  if (result < 0)
+    fail (libvirt, error);
+  return NULL;
 }
 
+/* Listens to the domain, once. What never waits is spared that: it is before
+ * the guest is asked for something, and at the first wait at the latest. */
 static void
 listen_to_domain (MfpLibvirt *libvirt)
 {
-  listen_for (libvirt, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-              VIR_DOMAIN_EVENT_CALLBACK (on_removed));
-  listen_for (libvirt, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-              VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed));
-  listen_for (libvirt, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle));
+  if (libvirt->listeners)
+    return;
+  libvirt->listeners = g_ptr_array_new_with_free_func (g_free);
+  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+                VIR_DOMAIN_EVENT_CALLBACK (on_removed));
+  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
+                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed));
+  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle));
+  add_listener (libvirt->listeners, CONNECTION_BREAKS, NULL);
+  change_together (libvirt, start_listener, libvirt->listeners);
+}
+
+static void
+stop_listening (MfpLibvirt *libvirt)
+{
+  if (!libvirt->listeners)
+    return;
+  change_together (libvirt, end_listener, libvirt->listeners);
+  g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
 }
 
 /* ---- the connection ---- */
@@ -254,7 +454,7 @@ wait_for_opening (MfpLibvirt *libvirt, Opening *opening, gint64 until, GError **
       g_mutex_lock (&opening->mutex);
       if (!opening->done)
         g_cond_wait_until (&opening->changed, &opening->mutex,
-                           g_get_monotonic_time () + OPEN_TICK);
+                           g_get_monotonic_time () + TICK);
       done = opening->done;
       g_mutex_unlock (&opening->mutex);
       if (!done && !libvirt->ops.check_interrupt (&libvirt->ops, error))
@@ -272,14 +472,16 @@ static gboolean
 connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
 {
   g_autoptr (Opening) opening = g_atomic_rc_box_new0 (Opening);
+  gint64 began = g_get_monotonic_time ();
 
   opening->uri = g_strdup (libvirt->uri);
-  opening->flags = libvirt->interrupt ? 0 : VIR_CONNECT_RO;
+  opening->flags = libvirt->read_only ? VIR_CONNECT_RO : 0;
   g_mutex_init (&opening->mutex);
   g_cond_init (&opening->changed);
   g_thread_unref (g_thread_new ("open", open_connection, g_atomic_rc_box_acquire (opening)));
   if (!wait_for_opening (libvirt, opening, until, error))
     return FALSE;
+  tell_call (libvirt, "virConnectOpenAuth", libvirt->uri, began);
   libvirt->connection = g_steal_pointer (&opening->connection);
   if (!libvirt->connection)
     {
@@ -287,34 +489,29 @@ connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
       return FALSE;
     }
   if (libvirt->interrupt)
-    {
-      virConnectSetKeepAlive (libvirt->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
-      virConnectRegisterCloseCallback (libvirt->connection, on_close, libvirt, NULL);
-    }
+    CALL (libvirt, NULL,
+          virConnectSetKeepAlive (libvirt->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT));
   return TRUE;
 }
 
 static void
 disconnect (MfpLibvirt *libvirt)
 {
-  for (guint i = 0; libvirt->connection && i < libvirt->callbacks->len; i++)
-    virConnectDomainEventDeregisterAny (libvirt->connection,
-                                        g_array_index (libvirt->callbacks, int, i));
-  g_array_set_size (libvirt->callbacks, 0);
+  if (!libvirt->connection)
+    return;
+  stop_listening (libvirt);
+  g_hash_table_remove_all (libvirt->nodes);
   g_clear_pointer (&libvirt->domain, virDomainFree);
-  if (libvirt->connection && libvirt->interrupt)
-    virConnectUnregisterCloseCallback (libvirt->connection, on_close);
-  g_clear_pointer (&libvirt->connection, virConnectClose);
+  CALL (libvirt, NULL, virConnectClose (libvirt->connection));
+  libvirt->connection = NULL;
 }
 
 static gboolean
 find_domain_again (MfpLibvirt *libvirt, GError **error)
 {
-  libvirt->domain = virDomainLookupByUUIDString (libvirt->connection, libvirt->uuid);
-  if (!libvirt->domain)
-    return fail (libvirt, error);
-  listen_to_domain (libvirt);
-  return TRUE;
+  libvirt->domain = CALL (libvirt, libvirt->uuid,
+                          virDomainLookupByUUIDString (libvirt->connection, libvirt->uuid));
+  return libvirt->domain || fail (libvirt, error);
 }
 
 /* Connects again and again for a while. An error that is left is the last. */
@@ -358,69 +555,159 @@ ensure (MfpLibvirt *libvirt, GError **error)
 
 /* ---- operations ---- */
 
+/* The handle belongs to @libvirt. */
 static virNodeDevicePtr
 find_node_device (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
 {
-  g_autofree char *name = mfp_pci_address_format_node_name (address);
+  char *name = mfp_pci_address_format_node_name (address);
   virNodeDevicePtr device;
 
-  if (!ensure (libvirt, error))
-    return NULL;
-  device = virNodeDeviceLookupByName (libvirt->connection, name);
+  g_mutex_lock (&libvirt->nodes_lock);
+  device = g_hash_table_lookup (libvirt->nodes, name);
+  g_mutex_unlock (&libvirt->nodes_lock);
+  if (device)
+    {
+      g_free (name);
+      return device;
+    }
+  device = CALL (libvirt, name, virNodeDeviceLookupByName (libvirt->connection, name));
   if (!device)
-    fail (libvirt, error);
+    {
+      fail (libvirt, error);
+      g_free (name);
+      return NULL;
+    }
+  g_mutex_lock (&libvirt->nodes_lock);
+  g_hash_table_insert (libvirt->nodes, name, device);
+  g_mutex_unlock (&libvirt->nodes_lock);
   return device;
+}
+
+static MfpHostFunction *
+parse_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
+{
+  g_autofree char *xml
+      = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetXMLDesc (device, 0));
+
+  if (xml)
+    return mfp_host_function_parse (xml, error);
+  fail (libvirt, error);
+  return NULL;
+}
+
+static MfpHostFunction *
+read_host_function (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
+{
+  virNodeDevicePtr device = find_node_device (libvirt, address, error);
+
+  return device ? parse_node_device (libvirt, device, error) : NULL;
 }
 
 static MfpHostFunction *
 op_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (virNodeDevice) device = find_node_device (libvirt, address, error);
-  g_autofree char *xml = NULL;
 
-  if (!device)
-    return NULL;
-  xml = virNodeDeviceGetXMLDesc (device, 0);
-  if (!xml)
-    {
-      fail (libvirt, error);
-      return NULL;
-    }
-  return mfp_host_function_parse (xml, error);
+  return ensure (libvirt, error) ? read_host_function (libvirt, address, error) : NULL;
+}
+
+static gpointer
+look_at_address (gpointer libvirt, gpointer address, GError **error)
+{
+  return read_host_function (libvirt, address, error);
+}
+
+/* Of @addresses (element-type MfpPciAddress), as subjects. */
+static GPtrArray *
+copy_addresses (const GArray *addresses)
+{
+  GPtrArray *copies = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (copies, g_memdup2 (&g_array_index (addresses, MfpPciAddress, i),
+                                        sizeof (MfpPciAddress)));
+  return copies;
+}
+
+static GPtrArray *
+op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
+{
+  MfpLibvirt *libvirt = self_of (ops);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+
+  return ensure (libvirt, error)
+             ? call_together (libvirt, look_at_address, subjects, READS_AT_ONCE,
+                              (GDestroyNotify) mfp_host_function_free, error)
+             : NULL;
 }
 
 static gboolean
 op_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (virNodeDevice) device = find_node_device (libvirt, address, error);
+  virNodeDevicePtr device
+      = ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
 
   return device
-         && (virNodeDeviceDetachFlags (device, NULL, 0) == 0 || fail (libvirt, error));
+         && (CALL (libvirt, virNodeDeviceGetName (device),
+                   virNodeDeviceDetachFlags (device, NULL, 0))
+                 == 0
+             || fail (libvirt, error));
+}
+
+static gboolean
+give_back (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
+{
+  virNodeDevicePtr device = find_node_device (libvirt, address, error);
+
+  return device
+         && (CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceReAttach (device)) == 0
+             || fail (libvirt, error));
 }
 
 static gboolean
 op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (virNodeDevice) device = find_node_device (libvirt, address, error);
 
-  return device && (virNodeDeviceReAttach (device) == 0 || fail (libvirt, error));
+  return ensure (libvirt, error) && give_back (libvirt, address, error);
+}
+
+static gpointer
+try_give_back (gpointer libvirt, gpointer address, GError **error)
+{
+  give_back (libvirt, address, error);
+  return NULL;
+}
+
+static void
+op_try_give_back (MfpOps *ops, const GArray *addresses)
+{
+  MfpLibvirt *libvirt = self_of (ops);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+
+  if (ensure (libvirt, NULL))
+    change_together (libvirt, try_give_back, subjects);
+}
+
+static char *
+read_domain_xml (MfpLibvirt *libvirt, MfpForm form, GError **error)
+{
+  char *xml = CALL (libvirt, libvirt->name,
+                    virDomainGetXMLDesc (libvirt->domain,
+                                         form == MFP_CONFIG ? VIR_DOMAIN_XML_INACTIVE : 0));
+
+  if (!xml)
+    fail_domain (libvirt, error);
+  return xml;
 }
 
 static char *
 op_domain_xml (MfpOps *ops, MfpForm form, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  char *xml;
 
-  if (!ensure (libvirt, error))
-    return NULL;
-  xml = virDomainGetXMLDesc (libvirt->domain, form == MFP_CONFIG ? VIR_DOMAIN_XML_INACTIVE : 0);
-  if (!xml)
-    fail_domain (libvirt, error);
-  return xml;
+  return ensure (libvirt, error) ? read_domain_xml (libvirt, form, error) : NULL;
 }
 
 static gboolean
@@ -429,8 +716,9 @@ op_set_metadata (MfpOps *ops, const char *uri, const char *xml, GError **error)
   MfpLibvirt *libvirt = self_of (ops);
 
   return ensure (libvirt, error)
-         && (virDomainSetMetadata (libvirt->domain, VIR_DOMAIN_METADATA_ELEMENT, xml,
-                                   MFP_RECORD_PREFIX, uri, VIR_DOMAIN_AFFECT_LIVE)
+         && (CALL (libvirt, libvirt->name,
+                   virDomainSetMetadata (libvirt->domain, VIR_DOMAIN_METADATA_ELEMENT, xml,
+                                         MFP_RECORD_PREFIX, uri, VIR_DOMAIN_AFFECT_LIVE))
                  == 0
              || fail_domain (libvirt, error));
 }
@@ -454,7 +742,9 @@ op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
   MfpLibvirt *libvirt = self_of (ops);
 
   return ensure (libvirt, error)
-         && (virDomainAttachDeviceFlags (libvirt->domain, xml, affects (form)) == 0
+         && (CALL (libvirt, libvirt->name,
+                   virDomainAttachDeviceFlags (libvirt->domain, xml, affects (form)))
+                 == 0
              || fail_form (libvirt, form, error));
 }
 
@@ -464,7 +754,9 @@ op_detach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
   MfpLibvirt *libvirt = self_of (ops);
 
   return ensure (libvirt, error)
-         && (virDomainDetachDeviceFlags (libvirt->domain, xml, affects (form)) == 0
+         && (CALL (libvirt, libvirt->name,
+                   virDomainDetachDeviceFlags (libvirt->domain, xml, affects (form)))
+                 == 0
              || fail_form (libvirt, form, error));
 }
 
@@ -473,25 +765,73 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error)
-         && (virDomainDetachDeviceAlias (libvirt->domain, alias, VIR_DOMAIN_AFFECT_LIVE) == 0
-             || fail_domain (libvirt, error));
+  if (!ensure (libvirt, error))
+    return FALSE;
+  listen_to_domain (libvirt);
+  if (!ensure (libvirt, error)) /* it may have fallen silent meanwhile */
+    return FALSE;
+  return CALL (libvirt, alias,
+               virDomainDetachDeviceAlias (libvirt->domain, alias, VIR_DOMAIN_AFFECT_LIVE))
+             == 0
+         || fail_domain (libvirt, error);
+}
+
+static char *
+ask_qemu (MfpLibvirt *libvirt, const char *command, GError **error)
+{
+  char *answer = NULL;
+
+  if (CALL (libvirt, command,
+            virDomainQemuMonitorCommand (libvirt->domain, command, &answer, 0))
+      < 0)
+    {
+      fail_domain (libvirt, error);
+      return NULL;
+    }
+  return answer;
 }
 
 static char *
 op_qmp (MfpOps *ops, const char *command, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  char *answer = NULL;
 
-  if (!ensure (libvirt, error))
-    return NULL;
-  if (virDomainQemuMonitorCommand (libvirt->domain, command, &answer, 0) < 0)
-    {
-      fail_domain (libvirt, error);
-      return NULL;
-    }
+  return ensure (libvirt, error) ? ask_qemu (libvirt, command, error) : NULL;
+}
+
+/* Without a command the question is for the live XML. */
+static gpointer
+look_for_answer (gpointer libvirt, gpointer command, GError **error)
+{
+  GError *local = NULL;
+  char *answer = command ? ask_qemu (libvirt, command, &local)
+                         : read_domain_xml (libvirt, MFP_LIVE, &local);
+
+  /* An answer is never left out, as what is looked for may be. */
+  if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    mfp_error_recode (&local, MFP_ERROR_FAILED);
+  if (local)
+    g_propagate_error (error, local);
   return answer;
+}
+
+static GStrv
+op_look (MfpOps *ops, const char *const *commands, GError **error)
+{
+  MfpLibvirt *libvirt = self_of (ops);
+  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
+  GPtrArray *answers;
+
+  g_ptr_array_add (subjects, NULL);
+  for (guint i = 0; commands[i]; i++)
+    g_ptr_array_add (subjects, g_strdup (commands[i]));
+  answers = ensure (libvirt, error) ? call_together (libvirt, look_for_answer, subjects,
+                                                     READS_AT_ONCE, g_free, error)
+                                    : NULL;
+  if (!answers)
+    return NULL;
+  g_ptr_array_add (answers, NULL);
+  return (GStrv) g_ptr_array_free (answers, FALSE);
 }
 
 static gint64
@@ -511,62 +851,98 @@ op_check_interrupt (MfpOps *ops, GError **error)
   return FALSE;
 }
 
-/* Runs the event loop until something is reported or time is up. */
-static void
-run_events (MfpLibvirt *libvirt, gint64 until)
+/* Takes out of @awaited (nullable) what left the domain. TRUE if something did,
+ * and nothing more is awaited. */
+static gboolean
+take_removed (MfpLibvirt *libvirt, GHashTable *awaited)
 {
-  gint64 left = (until - g_get_monotonic_time ()) / G_TIME_SPAN_MILLISECOND;
-  gboolean stop = FALSE;
-  int timer = virEventAddTimeout ((int) CLAMP (left, 1, G_MAXINT), on_timeout, &stop, NULL);
-  int watch = virEventAddHandle (mfp_interrupt_fd (libvirt->interrupt),
-                                 VIR_EVENT_HANDLE_READABLE, on_readable, &stop, NULL);
+  gboolean any = g_hash_table_size (libvirt->removed) > 0;
+  GHashTableIter iter;
+  gpointer alias;
 
-  while (!stop && !libvirt->reported)
-    if (virEventRunDefaultImpl () < 0)
-      break;
-  virEventRemoveTimeout (timer);
-  virEventRemoveHandle (watch);
+  g_hash_table_iter_init (&iter, libvirt->removed);
+  while (awaited && g_hash_table_iter_next (&iter, &alias, NULL))
+    g_hash_table_remove (awaited, alias);
+  g_hash_table_remove_all (libvirt->removed);
+  return any && (!awaited || g_hash_table_size (awaited) == 0);
+}
+
+/* Takes what was reported, waiting for it until @until at most. */
+static gboolean
+take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, char **refused)
+{
+  gboolean gone, reported;
+
+  g_mutex_lock (&libvirt->report_lock);
+  if (!libvirt->reported && g_hash_table_size (libvirt->removed) == 0)
+    g_cond_wait_until (&libvirt->report_changed, &libvirt->report_lock, until);
+  gone = take_removed (libvirt, awaited);
+  reported = libvirt->reported;
+  if (reported && awaited)
+    g_hash_table_remove_all (awaited);
+  libvirt->reported = FALSE;
+  *refused = g_steal_pointer (&libvirt->refused);
+  g_mutex_unlock (&libvirt->report_lock);
+  return gone || reported;
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
+  gint64 now = g_get_monotonic_time ();
 
-  run_events (libvirt, until);
-  libvirt->reported = FALSE;
-  *refused = g_steal_pointer (&libvirt->refused);
+  if (libvirt->domain && virConnectIsAlive (libvirt->connection) == 1)
+    listen_to_domain (libvirt);
+  while (!take_report (libvirt, MIN (until, now + TICK), awaited, refused))
+    {
+      if (!op_check_interrupt (ops, error))
+        return FALSE;
+      now = g_get_monotonic_time ();
+      if (now >= until)
+        return TRUE;
+    }
   return op_check_interrupt (ops, error);
 }
 
 /* ---- outside the operations ---- */
 
 MfpLibvirt *
-mfp_libvirt_open (const char *uri, MfpInterrupt *interrupt, GError **error)
+mfp_libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
+                  const MfpCallTrace *trace, GError **error)
 {
   g_autoptr (MfpLibvirt) libvirt = g_new0 (MfpLibvirt, 1);
 
   libvirt->ops = (MfpOps){
     .host_function = op_host_function,
+    .host_functions = op_host_functions,
     .domain_xml = op_domain_xml,
     .set_metadata = op_set_metadata,
     .take = op_take,
     .give_back = op_give_back,
+    .try_give_back = op_try_give_back,
     .attach = op_attach,
     .detach = op_detach,
     .detach_alias = op_detach_alias,
     .qmp = op_qmp,
+    .look = op_look,
     .wait = op_wait,
     .check_interrupt = op_check_interrupt,
     .now = op_now,
   };
   libvirt->uri = g_strdup (uri);
+  libvirt->read_only = read_only;
   libvirt->interrupt = interrupt;
-  libvirt->callbacks = g_array_new (FALSE, FALSE, sizeof (int));
+  libvirt->trace = trace;
+  libvirt->nodes = new_node_table ();
+  libvirt->removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   virSetErrorFunc (NULL, ignore_error);
   if (interrupt)
-    virEventRegisterDefaultImpl ();
+    {
+      virEventRegisterDefaultImpl ();
+      g_thread_unref (g_thread_new ("events", run_events, NULL));
+    }
   if (!connect_once (libvirt, G_MAXINT64, error))
     {
       if (mfp_error_is (*error, MFP_ERROR_INTERRUPTED))
@@ -584,7 +960,10 @@ mfp_libvirt_free (MfpLibvirt *libvirt)
   if (!libvirt)
     return;
   disconnect (libvirt);
-  g_array_unref (libvirt->callbacks);
+  if (libvirt->left_behind) /* a call that returns after all will look at it */
+    return;
+  g_hash_table_unref (libvirt->nodes);
+  g_hash_table_unref (libvirt->removed);
   g_free (libvirt->uri);
   g_free (libvirt->name);
   g_free (libvirt->refused);
@@ -600,26 +979,32 @@ mfp_libvirt_ops (MfpLibvirt *libvirt)
 char *
 mfp_libvirt_driver (MfpLibvirt *libvirt)
 {
-  return g_strdup (virConnectGetType (libvirt->connection));
+  g_autofree char *uri = CALL (libvirt, NULL, virConnectGetURI (libvirt->connection));
+  char *scheme = uri ? g_uri_parse_scheme (uri) : NULL;
+
+  if (scheme)
+    scheme[strcspn (scheme, "+")] = '\0'; /* what follows is the transport */
+  return scheme;
 }
 
 static virDomainPtr
-lookup_domain (virConnectPtr connection, const char *name)
+lookup_domain (MfpLibvirt *libvirt, const char *name)
 {
+  virConnectPtr connection = libvirt->connection;
   virDomainPtr domain = NULL;
   guint64 id;
 
   if (g_ascii_string_to_unsigned (name, 10, 0, G_MAXINT, &id, NULL))
-    domain = virDomainLookupByID (connection, (int) id);
+    domain = CALL (libvirt, name, virDomainLookupByID (connection, (int) id));
   if (!domain && g_uuid_string_is_valid (name))
-    domain = virDomainLookupByUUIDString (connection, name);
-  return domain ? domain : virDomainLookupByName (connection, name);
+    domain = CALL (libvirt, name, virDomainLookupByUUIDString (connection, name));
+  return domain ? domain : CALL (libvirt, name, virDomainLookupByName (connection, name));
 }
 
 gboolean
 mfp_libvirt_use_domain (MfpLibvirt *libvirt, const char *name, GError **error)
 {
-  libvirt->domain = lookup_domain (libvirt->connection, name);
+  libvirt->domain = lookup_domain (libvirt, name);
   if (!libvirt->domain)
     {
       fail (libvirt, error);
@@ -629,8 +1014,6 @@ mfp_libvirt_use_domain (MfpLibvirt *libvirt, const char *name, GError **error)
     }
   libvirt->name = g_strdup (virDomainGetName (libvirt->domain));
   virDomainGetUUIDString (libvirt->domain, libvirt->uuid);
-  if (libvirt->interrupt)
-    listen_to_domain (libvirt);
   return TRUE;
 }
 
@@ -641,96 +1024,229 @@ mfp_libvirt_domain_name (MfpLibvirt *libvirt)
 }
 
 gboolean
-mfp_libvirt_domain_is_active (MfpLibvirt *libvirt)
-{
-  return virDomainIsActive (libvirt->domain) == 1;
-}
-
-gboolean
 mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt)
 {
-  return virDomainIsPersistent (libvirt->domain) == 1;
+  return CALL (libvirt, libvirt->name, virDomainIsPersistent (libvirt->domain)) == 1;
 }
 
-/* Adds @domain to @guests, unless it ended meanwhile. */
-static gboolean
-read_guest (MfpLibvirt *libvirt, virDomainPtr domain, GPtrArray *guests, GError **error)
+/* One that ended meanwhile is not there. */
+static gpointer
+look_at_domain (gpointer libvirt, gpointer domain, GError **error)
 {
-  g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
-  MfpGuest *guest;
+  g_autofree char *xml
+      = CALL (libvirt, virDomainGetName (domain), virDomainGetXMLDesc (domain, 0));
+  GError *local = NULL;
 
-  if (!xml)
-    return virDomainIsActive (domain) != 1 || fail (libvirt, error);
-  guest = mfp_guest_parse (xml, error);
-  if (guest)
-    g_ptr_array_add (guests, guest);
-  return guest != NULL;
+  if (xml)
+    return mfp_guest_parse (xml, error);
+  fail (libvirt, &local);
+  if (mfp_error_is (local, MFP_ERROR_DOMAIN_GONE) || virDomainIsActive (domain) == 0)
+    g_clear_error (&local);
+  else
+    g_propagate_error (error, local);
+  return NULL;
+}
+
+/* A list that libvirt made: @count pointers, freed with @free_one. */
+static GPtrArray *
+take_list (gpointer *list, int count, GDestroyNotify free_one)
+{
+  GPtrArray *array = g_ptr_array_new_with_free_func (free_one);
+
+  for (int i = 0; i < count; i++)
+    g_ptr_array_add (array, list[i]);
+  g_free (list);
+  return array;
+}
+
+static void
+free_domain (gpointer domain)
+{
+  virDomainFree (domain);
+}
+
+static gboolean
+is_chosen (const MfpLibvirt *libvirt, virDomainPtr domain)
+{
+  return g_strcmp0 (virDomainGetName (domain), libvirt->name) == 0;
 }
 
 GPtrArray *
 mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error)
 {
-  g_autoptr (GPtrArray) guests
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
-  g_autofree virDomainPtr *domains = NULL;
-  int count = virConnectListAllDomains (libvirt->connection, &domains,
-                                        VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-  gboolean complete = count >= 0 || fail (libvirt, error);
+  virDomainPtr *list = NULL;
+  int count = CALL (libvirt, NULL,
+                    virConnectListAllDomains (libvirt->connection, &list,
+                                              VIR_CONNECT_LIST_DOMAINS_ACTIVE));
+  gboolean listed = count >= 0 || fail (libvirt, error);
+  g_autoptr (GPtrArray) domains = take_list ((gpointer *) list, count, free_domain);
+  GPtrArray *guests;
 
-  for (int i = 0; i < count; i++)
-    {
-      if (g_strcmp0 (virDomainGetName (domains[i]), libvirt->name) != 0)
-        complete = complete && read_guest (libvirt, domains[i], guests, error);
-      virDomainFree (domains[i]);
-    }
-  if (complete)
-    return g_steal_pointer (&guests);
+  for (guint i = domains->len; i-- > 0;)
+    if (is_chosen (libvirt, g_ptr_array_index (domains, i)))
+      g_ptr_array_remove_index (domains, i);
+  guests = listed ? call_together (libvirt, look_at_domain, domains, READS_AT_ONCE,
+                                   (GDestroyNotify) mfp_guest_free, error)
+                  : NULL;
+  if (guests)
+    return guests;
   g_prefix_error (error, "cannot find out which functions other domains hold: ");
   mfp_error_recode (error, MFP_ERROR_REFUSED);
   return NULL;
 }
 
-/* Adds @device to @functions, unless it vanished meanwhile. */
-static gboolean
-read_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GPtrArray *functions,
-                  GError **error)
+/* The node devices of all PCI functions. */
+static GPtrArray *
+list_functions (MfpLibvirt *libvirt, GError **error)
 {
-  g_autofree char *xml = virNodeDeviceGetXMLDesc (device, 0);
-  g_autoptr (GError) local = NULL;
-  MfpHostFunction *function;
+  virNodeDevicePtr *list = NULL;
+  int count = CALL (libvirt, NULL,
+                    virConnectListAllNodeDevices (libvirt->connection, &list,
+                                                  VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV));
 
-  if (!xml)
-    {
-      fail (libvirt, &local);
-      if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
-        return TRUE;
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
-  function = mfp_host_function_parse (xml, error);
-  if (function)
-    g_ptr_array_add (functions, function);
-  return function != NULL;
+  if (count >= 0)
+    return take_list ((gpointer *) list, count, free_node_device);
+  fail (libvirt, error);
+  return NULL;
+}
+
+static gpointer
+look_at_node_device (gpointer libvirt, gpointer device, GError **error)
+{
+  return parse_node_device (libvirt, device, error);
 }
 
 GPtrArray *
 mfp_libvirt_host_functions (MfpLibvirt *libvirt, GError **error)
 {
-  g_autoptr (GPtrArray) functions
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
-  g_autofree virNodeDevicePtr *devices = NULL;
-  int count = virConnectListAllNodeDevices (libvirt->connection, &devices,
-                                            VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV);
-  gboolean complete = count >= 0 || fail (libvirt, error);
+  g_autoptr (GPtrArray) devices = list_functions (libvirt, error);
+  GPtrArray *functions
+      = devices ? call_together (libvirt, look_at_node_device, devices, READS_AT_ONCE,
+                                 (GDestroyNotify) mfp_host_function_free, error)
+                : NULL;
 
-  for (int i = 0; i < count; i++)
-    {
-      complete = complete && read_node_device (libvirt, devices[i], functions, error);
-      virNodeDeviceFree (devices[i]);
-    }
-  if (complete)
-    return g_steal_pointer (&functions);
+  if (functions)
+    return functions;
   g_prefix_error (error, "cannot list the PCI devices of the host: ");
   mfp_error_recode (error, MFP_ERROR_REFUSED);
   return NULL;
+}
+
+/* The names of the node devices with @capability, which libvirt's server has at
+ * hand. Libvirt's other list (virConnectListAllNodeDevices) reads everything about
+ * each device of the host afresh (virNodeDeviceUpdateCaps() in libvirt 9.0). */
+static gboolean
+list_names (MfpLibvirt *libvirt, const char *capability, GPtrArray *names, GError **error)
+{
+  g_autofree char **list = g_new (char *, NAMES_MAX);
+  int count = CALL (libvirt, capability,
+                    virNodeListDevices (libvirt->connection, capability, list, NAMES_MAX, 0));
+
+  for (int i = 0; i < count; i++)
+    g_ptr_array_add (names, list[i]);
+  return count >= 0 || fail (libvirt, error);
+}
+
+/**
+ * UseQuestion:
+ * @name: of a node device: is it a use of one of
+ * @functions: (element-type MfpPciAddress)?
+ */
+typedef struct
+{
+  char *name;
+  GArray *functions;
+} UseQuestion;
+
+static void
+use_question_free (gpointer data)
+{
+  UseQuestion *question = data;
+
+  g_free (question->name);
+  g_array_unref (question->functions);
+  g_free (question);
+}
+
+/* The name of the PCI function above @device, which may be a disk below a target
+ * below a host adapter; NULL: there is none. */
+static char *
+find_pci_above (MfpLibvirt *libvirt, virNodeDevicePtr device)
+{
+  g_autoptr (virNodeDevice) lower = NULL;
+  const char *name = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetParent (device));
+  MfpPciAddress address;
+
+  for (guint i = 0; name && i < ANCESTORS_MAX; i++)
+    {
+      virNodeDevicePtr above;
+
+      if (mfp_pci_address_parse_node_name (name, &address))
+        return g_strdup (name);
+      if (strcmp (name, ROOT_NAME) == 0)
+        return NULL;
+      above = CALL (libvirt, name, virNodeDeviceLookupByName (libvirt->connection, name));
+      name = above ? CALL (libvirt, virNodeDeviceGetName (above), virNodeDeviceGetParent (above))
+                   : NULL;
+      g_clear_pointer (&lower, virNodeDeviceFree);
+      lower = above; /* @name is its */
+    }
+  return NULL;
+}
+
+static gboolean
+names_one_of (const char *name, const GArray *functions)
+{
+  MfpPciAddress address;
+
+  mfp_pci_address_parse_node_name (name, &address);
+  for (guint i = 0; i < functions->len; i++)
+    if (mfp_pci_address_equal (&g_array_index (functions, MfpPciAddress, i), &address))
+      return TRUE;
+  return FALSE;
+}
+
+/* What is no use that somebody would miss is not there, nor what cannot be read. */
+static gpointer
+look_at_use (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
+{
+  const UseQuestion *question = subject;
+  g_autoptr (virNodeDevice) device
+      = CALL (libvirt, question->name,
+              virNodeDeviceLookupByName (((MfpLibvirt *) libvirt)->connection, question->name));
+  g_autofree char *function = device ? find_pci_above (libvirt, device) : NULL;
+  g_autofree char *xml = NULL;
+  g_autoptr (MfpHostUse) use = NULL;
+
+  if (!function || !names_one_of (function, question->functions))
+    return NULL;
+  xml = CALL (libvirt, question->name, virNodeDeviceGetXMLDesc (device, 0));
+  use = xml ? mfp_host_use_parse (xml, NULL) : NULL;
+  if (!use || !use->text)
+    return NULL;
+  g_free (use->parent);
+  use->parent = g_steal_pointer (&function);
+  return g_steal_pointer (&use);
+}
+
+GPtrArray *
+mfp_libvirt_host_uses (MfpLibvirt *libvirt, GArray *functions, gboolean networks, gboolean disks,
+                       GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) questions = g_ptr_array_new_with_free_func (use_question_free);
+
+  if ((networks && !list_names (libvirt, "net", names, error))
+      || (disks && !list_names (libvirt, "storage", names, error)))
+    return NULL;
+  for (guint i = 0; i < names->len; i++)
+    {
+      UseQuestion *question = g_new (UseQuestion, 1);
+
+      question->name = g_strdup (g_ptr_array_index (names, i));
+      question->functions = g_array_ref (functions);
+      g_ptr_array_add (questions, question);
+    }
+  return call_together (libvirt, look_at_use, questions, READS_AT_ONCE,
+                        (GDestroyNotify) mfp_host_use_free, error);
 }

@@ -28,6 +28,10 @@ struct _MfpOps
   MfpHostFunction *(*host_function) (MfpOps *ops, const MfpPciAddress *address,
                                      GError **error);
 
+  /* Those of @addresses (element-type MfpPciAddress) that exist, as they are now,
+   * in that order: (element-type MfpHostFunction); the caller owns it. */
+  GPtrArray *(*host_functions) (MfpOps *ops, const GArray *addresses, GError **error);
+
   /* The domain's XML; the caller frees. */
   char *(*domain_xml) (MfpOps *ops, MfpForm form, GError **error);
 
@@ -39,6 +43,10 @@ struct _MfpOps
   /* Binds the function to VFIO; gives it back to the host's driver. */
   gboolean (*take) (MfpOps *ops, const MfpPciAddress *address, GError **error);
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
+
+  /* Tries to give back the functions at @addresses (element-type MfpPciAddress), with
+   * no look in between. What became of it is to be looked at. */
+  void (*try_give_back) (MfpOps *ops, const GArray *addresses);
 
   /* Attaches and detaches the device @xml. MFP_ERROR_ALIAS_TAKEN. A live
    * detach is a request: the device may stay for a while. */
@@ -53,11 +61,18 @@ struct _MfpOps
    * (see qmp.h); the caller frees. */
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
+  /* The live XML, and then QEMU's answers to @commands (%NULL-terminated), as near
+   * to each other in time as can be; the caller frees. */
+  GStrv (*look) (MfpOps *ops, const char *const *commands, GError **error);
+
   /* Waits until the domain reports something, or until @until (see now).
-   * @refused: (out): the alias of a device whose removal the guest rejected
-   * meanwhile, or NULL; the caller frees. MFP_ERROR_INTERRUPTED: a signal came;
-   * each is reported once. */
-  gboolean (*wait) (MfpOps *ops, gint64 until, char **refused, GError **error);
+   * @awaited: (nullable) (element-type utf8): aliases; those that left the domain
+   * are taken out, and it is not worth reporting that some did while others are
+   * awaited; all are when something else is reported. @refused: (out): the alias of a device whose removal the guest
+   * rejected meanwhile, or NULL; the caller frees. MFP_ERROR_INTERRUPTED: a signal
+   * came; each is reported once. */
+  gboolean (*wait) (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused,
+                    GError **error);
 
   /* Fails with MFP_ERROR_INTERRUPTED if a signal came since it was last
    * reported. */

@@ -7,30 +7,38 @@
 
 static const struct
 {
+  const char *name; /* in the JSON of results: not to be changed */
   MfpStepKind inverse;
   const char *text; /* %s: the function */
 } kinds[MFP_STEP_KINDS] = {
-  [MFP_STEP_CONFIG_PORT] = { MFP_STEP_CONFIG_UNPORT, "add a port to the persistent XML" },
-  [MFP_STEP_CONFIG_ATTACH] = { MFP_STEP_CONFIG_DETACH, "add %s to the persistent XML" },
-  [MFP_STEP_LIVE_ATTACH] = { MFP_STEP_LIVE_DETACH, "attach %s to the running domain" },
-  [MFP_STEP_RECORD] = { MFP_STEP_FORGET, "note down what is taken from the host" },
-  [MFP_STEP_CLAIM] = { MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
-  [MFP_STEP_TAKE] = { MFP_STEP_GIVE_BACK, "take %s from its host driver" },
-  [MFP_STEP_HOLD] = { MFP_STEP_DROP, "have libvirt prepare %s" },
-  [MFP_STEP_QUEUE] = { MFP_STEP_EJECT, "queue %s in QEMU" },
-  [MFP_STEP_PLUG] = { MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
-  [MFP_STEP_LEAVING] = { MFP_STEP_STAYING, "note down that the card is to leave" },
-  [MFP_STEP_VERIFY] = { MFP_STEP_NOTHING, "verify the slot" },
-  [MFP_STEP_ENUMERATE] = { MFP_STEP_NOTHING, "wait for the guest to assign addresses" },
-  [MFP_STEP_UNPLUG] = { MFP_STEP_NOTHING, "unplug %s, and the card with it" },
-  [MFP_STEP_EJECT] = { MFP_STEP_NOTHING, "remove %s from the guest" },
-  [MFP_STEP_DROP] = { MFP_STEP_NOTHING, "have libvirt let go of %s" },
-  [MFP_STEP_GIVE_BACK] = { MFP_STEP_NOTHING, "give %s back to its host driver" },
-  [MFP_STEP_FORGET] = { MFP_STEP_NOTHING, "remove the note" },
-  [MFP_STEP_STAYING] = { MFP_STEP_NOTHING, "note down that the card stays" },
-  [MFP_STEP_LIVE_DETACH] = { MFP_STEP_LIVE_ATTACH, "detach %s from the running domain" },
-  [MFP_STEP_CONFIG_DETACH] = { MFP_STEP_CONFIG_ATTACH, "remove %s from the persistent XML" },
-  [MFP_STEP_CONFIG_UNPORT] = { MFP_STEP_CONFIG_PORT, "remove the port from the persistent XML" },
+  [MFP_STEP_CONFIG_PORT] = { "config-port", MFP_STEP_CONFIG_UNPORT,
+                             "add a port to the persistent XML" },
+  [MFP_STEP_CONFIG_ATTACH] = { "config-attach", MFP_STEP_CONFIG_DETACH,
+                               "add %s to the persistent XML" },
+  [MFP_STEP_LIVE_ATTACH] = { "live-attach", MFP_STEP_LIVE_DETACH,
+                             "attach %s to the running domain" },
+  [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, "note down what is taken from the host" },
+  [MFP_STEP_CLAIM] = { "claim", MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
+  [MFP_STEP_TAKE] = { "take", MFP_STEP_GIVE_BACK, "take %s from its host driver" },
+  [MFP_STEP_HOLD] = { "hold", MFP_STEP_DROP, "have libvirt prepare %s" },
+  [MFP_STEP_QUEUE] = { "queue", MFP_STEP_EJECT, "queue %s in QEMU" },
+  [MFP_STEP_PLUG] = { "plug", MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
+  [MFP_STEP_LEAVING] = { "leaving", MFP_STEP_STAYING, "note down that the card is to leave" },
+  [MFP_STEP_VERIFY] = { "verify", MFP_STEP_NOTHING, "verify the slot" },
+  [MFP_STEP_ENUMERATE] = { "enumerate", MFP_STEP_NOTHING,
+                           "wait for the guest to assign addresses" },
+  [MFP_STEP_UNPLUG] = { "unplug", MFP_STEP_NOTHING, "unplug %s, and the card with it" },
+  [MFP_STEP_EJECT] = { "eject", MFP_STEP_NOTHING, "remove %s from the guest" },
+  [MFP_STEP_DROP] = { "drop", MFP_STEP_NOTHING, "have libvirt let go of %s" },
+  [MFP_STEP_GIVE_BACK] = { "give-back", MFP_STEP_NOTHING, "give %s back to its host driver" },
+  [MFP_STEP_FORGET] = { "forget", MFP_STEP_NOTHING, "remove the note" },
+  [MFP_STEP_STAYING] = { "staying", MFP_STEP_NOTHING, "note down that the card stays" },
+  [MFP_STEP_LIVE_DETACH] = { "live-detach", MFP_STEP_LIVE_ATTACH,
+                             "detach %s from the running domain" },
+  [MFP_STEP_CONFIG_DETACH] = { "config-detach", MFP_STEP_CONFIG_ATTACH,
+                               "remove %s from the persistent XML" },
+  [MFP_STEP_CONFIG_UNPORT] = { "config-unport", MFP_STEP_CONFIG_PORT,
+                               "remove the port from the persistent XML" },
 };
 
 static void
@@ -312,6 +320,12 @@ MfpStepKind
 mfp_step_inverse (MfpStepKind kind)
 {
   return kinds[kind].inverse;
+}
+
+const char *
+mfp_step_name (MfpStepKind kind)
+{
+  return kinds[kind].name;
 }
 
 char *

@@ -168,6 +168,9 @@ MfpPlan *mfp_plan_reclaim (MfpCard *card);
 /* What undoes a step of @kind, or %MFP_STEP_NOTHING. */
 MfpStepKind mfp_step_inverse (MfpStepKind kind);
 
+/* One word for programs: "take", "give-back". */
+const char *mfp_step_name (MfpStepKind kind);
+
 /* The steps of @plan, a line each, for a dry run of what looks first; the
  * caller frees. */
 char *mfp_plan_describe (const MfpPlan *plan);

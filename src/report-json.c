@@ -41,6 +41,13 @@ mfp_json_add_boolean (JsonBuilder *builder, const char *name, gboolean value)
   json_builder_add_boolean_value (builder, value);
 }
 
+void
+mfp_json_begin_list (JsonBuilder *builder, const char *name)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+}
+
 char *
 mfp_json_to_text (JsonBuilder *builder)
 {

@@ -17,5 +17,8 @@ void mfp_json_add_schema (JsonBuilder *builder);
 void mfp_json_add_string (JsonBuilder *builder, const char *name, const char *value);
 void mfp_json_add_boolean (JsonBuilder *builder, const char *name, gboolean value);
 
+/* Begins a member that is a list. */
+void mfp_json_begin_list (JsonBuilder *builder, const char *name);
+
 /* The finished document, indented, with a newline; the caller frees. */
 char *mfp_json_to_text (JsonBuilder *builder);

@@ -4,29 +4,11 @@
 #include "report-list.h"
 
 #include "report-json.h"
+#include "text.h"
 
 #define GAP "  " /* between columns */
 
 /* ---- text ---- */
-
-/* @text fit for a terminal: a name may hold anything, and is to neither move
- * the cursor nor break a line. The caller frees. */
-static char *
-printable (const char *text)
-{
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
-  g_autoptr (GString) result = g_string_new (NULL);
-
-  for (const char *p = valid; *p; p = g_utf8_next_char (p))
-    {
-      gunichar character = g_utf8_get_char (p);
-
-      if (g_unichar_isspace (character))
-        character = ' ';
-      g_string_append_unichar (result, g_unichar_isprint (character) ? character : '?');
-    }
-  return g_string_free (g_steal_pointer (&result), FALSE);
-}
 
 /* The columns of a terminal that @text takes. */
 static guint
@@ -64,10 +46,10 @@ rows_new (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
 }
 
-/* Appends @rows (element-type GStrv) indented and aligned, with nothing at the
- * end of a line. */
+/* Appends @rows (element-type GStrv), each behind @indent, aligned, with
+ * nothing at the end of a line. */
 static void
-append_rows (GString *text, const GPtrArray *rows)
+append_rows (GString *text, const char *indent, const GPtrArray *rows)
 {
   g_autofree guint *widths = column_widths (rows);
 
@@ -76,16 +58,15 @@ append_rows (GString *text, const GPtrArray *rows)
       const GStrv row = g_ptr_array_index (rows, i);
       guint blank = 0;
 
+      g_string_append (text, indent);
       for (guint j = 0; row[j]; j++)
         {
           if (row[j][0])
             {
-              g_string_append_printf (text, "%*s" GAP "%s", (int) blank, "", row[j]);
+              g_string_append_printf (text, "%*s%s", (int) blank, "", row[j]);
               blank = 0;
             }
-          else
-            blank += (guint) sizeof GAP - 1;
-          blank += widths[j] - text_width (row[j]);
+          blank += widths[j] - text_width (row[j]) + (guint) sizeof GAP - 1;
         }
       g_string_append_c (text, '\n');
     }
@@ -103,7 +84,7 @@ device_names (const MfpHostFunction *host)
 {
   g_autofree char *joined = g_strdup_printf ("%s %s", host->vendor ? host->vendor : "",
                                              host->product ? host->product : "");
-  g_autofree char *names = printable (g_strstrip (joined));
+  g_autofree char *names = mfp_printable (g_strstrip (joined));
 
   return *names ? g_steal_pointer (&names) : g_strdup ("-");
 }
@@ -119,7 +100,7 @@ describe_group (const MfpHostFunction *host)
 static char *
 describe_holder (const MfpHostEntry *entry)
 {
-  g_autofree char *name = entry->holder ? printable (entry->holder->name) : NULL;
+  g_autofree char *name = entry->holder ? mfp_printable (entry->holder->name) : NULL;
   g_autofree char *place = entry->has_place ? mfp_pci_address_format (&entry->place) : NULL;
 
   if (!name)
@@ -142,7 +123,7 @@ host_row (const MfpHostEntry *entry)
   GStrv row = g_new0 (char *, 7);
 
   row[0] = mfp_pci_address_format (&host->address);
-  row[1] = host->driver ? printable (host->driver) : g_strdup ("-");
+  row[1] = host->driver ? mfp_printable (host->driver) : g_strdup ("-");
   row[2] = format_class (host);
   row[3] = device_names (host);
   row[4] = describe_group (host);
@@ -160,7 +141,7 @@ append_others (GString *text, const MfpHostDevice *device)
     {
       const MfpHostFunction *other = g_ptr_array_index (device->others, i);
       g_autofree char *address = mfp_pci_address_format (&other->address);
-      g_autofree char *driver = other->driver ? printable (other->driver) : NULL;
+      g_autofree char *driver = other->driver ? mfp_printable (other->driver) : NULL;
 
       if (i == 0 || other->iommu_group != group)
         g_string_append_printf (text, "%s" GAP "group %d also has %s", i ? "\n" : "",
@@ -197,11 +178,11 @@ append_device (GString *text, const MfpHostDevice *device)
   g_string_append_printf (text, GAP "%s\n", availability (device));
   for (guint i = 0; i < device->functions->len; i++)
     g_ptr_array_add (rows, host_row (&g_array_index (device->functions, MfpHostEntry, i)));
-  append_rows (text, rows);
+  append_rows (text, GAP, rows);
   append_others (text, device);
   if (device->reason)
     {
-      g_autofree char *reason = printable (device->reason);
+      g_autofree char *reason = mfp_printable (device->reason);
 
       g_string_append_printf (text, GAP "%s\n", reason);
     }
@@ -274,20 +255,61 @@ append_card (GString *text, const MfpGuestCard *card)
   g_string_append_c (text, '\n');
   for (guint i = 0; i < card->functions->len; i++)
     g_ptr_array_add (rows, guest_row (g_ptr_array_index (card->functions, i)));
-  append_rows (text, rows);
+  append_rows (text, GAP, rows);
 }
 
 static char *
 guest_text (const MfpGuestList *list)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  g_autofree char *name = printable (list->guest->name);
+  g_autofree char *name = mfp_printable (list->guest->name);
 
   if (list->cards->len == 0)
     g_string_append_printf (text, "Domain '%s' has no %s.\n", name,
                             list->all ? "host devices" : "multifunction cards");
   for (guint i = 0; i < list->cards->len; i++)
     append_card (text, g_ptr_array_index (list->cards, i));
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static const char *
+slot_status (const MfpSlot *slot)
+{
+  if (mfp_slot_is_free (slot))
+    return "free";
+  return slot->occupants->len ? "in use" : "unusable";
+}
+
+/* One line for the slots from @begin to before @end. */
+static GStrv
+slots_row (const GPtrArray *slots, guint begin, guint end)
+{
+  const MfpSlot *slot = g_ptr_array_index (slots, begin);
+  g_autofree char *description = mfp_slot_describe (slot);
+  GStrv row = g_new0 (char *, 5);
+
+  row[0] = mfp_slots_run_format (slots, begin, end);
+  row[1] = g_strdup (slot_status (slot));
+  row[2] = g_strdup (mfp_bus_model_name (slot->bus->model));
+  row[3] = mfp_printable (description);
+  return row;
+}
+
+static char *
+slots_text (const MfpGuest *guest, const GPtrArray *slots)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GPtrArray) rows = rows_new ();
+  g_autofree char *name = mfp_printable (guest->name);
+
+  if (slots->len == 0)
+    g_string_append_printf (text, "Domain '%s' has no PCI bus with slots.\n", name);
+  for (guint i = 0, end; i < slots->len; i = end)
+    {
+      end = mfp_slots_run_end (slots, i);
+      g_ptr_array_add (rows, slots_row (slots, i, end));
+    }
+  append_rows (text, "", rows);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
@@ -426,6 +448,35 @@ guest_json (const MfpGuestList *list)
   return mfp_json_to_text (builder);
 }
 
+static void
+add_slot_entry (JsonBuilder *builder, const MfpSlot *slot)
+{
+  json_builder_begin_object (builder);
+  add_slot (builder, "slot", &slot->address);
+  mfp_json_add_string (builder, "controller", mfp_bus_model_name (slot->bus->model));
+  mfp_json_add_boolean (builder, "free", mfp_slot_is_free (slot));
+  begin_list (builder, "occupants");
+  for (guint i = 0; i < slot->occupants->len; i++)
+    json_builder_add_string_value (builder, g_ptr_array_index (slot->occupants, i));
+  json_builder_end_array (builder);
+  mfp_json_add_string (builder, "reason", slot->reason);
+  json_builder_end_object (builder);
+}
+
+static char *
+slots_json (const MfpGuest *guest, const GPtrArray *slots)
+{
+  g_autoptr (JsonBuilder) builder = mfp_json_begin ("list", guest->name);
+
+  mfp_json_add_boolean (builder, "running", guest->id != NULL);
+  begin_list (builder, "slots");
+  for (guint i = 0; i < slots->len; i++)
+    add_slot_entry (builder, g_ptr_array_index (slots, i));
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  return mfp_json_to_text (builder);
+}
+
 char *
 mfp_report_host_list (const GPtrArray *devices, gboolean all, MfpFormat format)
 {
@@ -436,4 +487,10 @@ char *
 mfp_report_guest_list (const MfpGuestList *list, MfpFormat format)
 {
   return format == MFP_FORMAT_JSON ? guest_json (list) : guest_text (list);
+}
+
+char *
+mfp_report_slots (const MfpGuest *guest, const GPtrArray *slots, MfpFormat format)
+{
+  return format == MFP_FORMAT_JSON ? slots_json (guest, slots) : slots_text (guest, slots);
 }

@@ -32,3 +32,11 @@ typedef struct
 
 /* The caller frees. */
 char *mfp_report_guest_list (const MfpGuestList *list, MfpFormat format);
+
+/**
+ * mfp_report_slots:
+ * @slots: (element-type MfpSlot): those of @guest
+ *
+ * The caller frees.
+ */
+char *mfp_report_slots (const MfpGuest *guest, const GPtrArray *slots, MfpFormat format);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "card.h"
+#include "journal.h"
 
 typedef enum
 {
@@ -18,7 +19,10 @@ typedef enum
  * @command: its name
  * @domain: (nullable): the domain's name; NULL: it is about the host alone
  * @changed: FALSE: all was so already
- * @card: (nullable): what it was about; NULL: nothing was found
+ * @card: (nullable): what it was about; NULL: nothing was found, or @cards
+ * @cards: (nullable) (element-type MfpCard): the same of a command that may be
+ *   about several
+ * @journal: what was done
  */
 typedef struct
 {
@@ -26,6 +30,8 @@ typedef struct
   const char *domain;
   gboolean changed;
   const MfpCard *card;
+  const GPtrArray *cards;
+  const MfpJournal *journal;
 } MfpReport;
 
 /* "text" or "json"; FALSE for anything else (MFP_ERROR_USAGE). */
@@ -34,5 +40,6 @@ gboolean mfp_format_parse (const char *text, MfpFormat *format, GError **error);
 /* The caller frees. */
 char *mfp_report_format (const MfpReport *report, MfpFormat format);
 
-/* {"schema": 1, "error": ...}; the caller frees. */
-char *mfp_report_format_error (const GError *error);
+/* {"schema": 1, "error": ...}, with what had been done by then; the caller
+ * frees. */
+char *mfp_report_format_error (const GError *error, const MfpJournal *journal);

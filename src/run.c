@@ -3,6 +3,8 @@
 
 #include "run.h"
 
+#include "qmp.h"
+
 #define TICK (500 * G_TIME_SPAN_MILLISECOND) /* events can be lost: look this often */
 #define FAILURES_MAX 3
 
@@ -14,6 +16,8 @@ mfp_run_init (MfpRun *run, const MfpPlan *plan, MfpOps *ops, const MfpExecuteOpt
     .ops = ops,
     .options = options,
     .was_in_qemu = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
+    .awaited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
+    .home = g_hash_table_new (NULL, NULL),
     .ended = plan->host_only,
   };
 }
@@ -24,24 +28,21 @@ mfp_run_clear (MfpRun *run)
   mfp_run_forget_seen (run);
   g_clear_pointer (&run->started, g_free);
   g_clear_pointer (&run->was_in_qemu, g_hash_table_unref);
+  g_clear_pointer (&run->awaited, g_hash_table_unref);
+  g_clear_pointer (&run->home, g_hash_table_unref);
 }
 
 void
 mfp_run_forget_seen (MfpRun *run)
 {
   g_clear_pointer (&run->seen, mfp_guest_free);
+  g_clear_pointer (&run->in_qemu, g_hash_table_unref);
 }
 
-const MfpGuest *
-mfp_run_look (MfpRun *run, GError **error)
+/* Takes @xml for what is seen now; nothing else is. */
+static const MfpGuest *
+see (MfpRun *run, const char *xml, GError **error)
 {
-  g_autofree char *xml = NULL;
-
-  if (run->seen)
-    return run->seen;
-  xml = run->ops->domain_xml (run->ops, MFP_LIVE, error);
-  if (!xml)
-    return NULL;
   run->seen = mfp_guest_parse (xml, error);
   if (!run->seen)
     return NULL;
@@ -58,10 +59,47 @@ mfp_run_look (MfpRun *run, GError **error)
 }
 
 const MfpGuest *
+mfp_run_look (MfpRun *run, GError **error)
+{
+  return run->seen ? run->seen : mfp_run_look_again (run, error);
+}
+
+const MfpGuest *
 mfp_run_look_again (MfpRun *run, GError **error)
 {
+  g_autofree char *xml = NULL;
+
   mfp_run_forget_seen (run);
-  return mfp_run_look (run, error);
+  xml = run->ops->domain_xml (run->ops, MFP_LIVE, error);
+  return xml ? see (run, xml, error) : NULL;
+}
+
+const MfpGuest *
+mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, GError **error)
+{
+  g_auto (GStrv) told = NULL;
+  const MfpGuest *guest;
+
+  mfp_run_forget_seen (run);
+  told = run->ops->look (run->ops, commands, error);
+  guest = told ? see (run, told[0], error) : NULL;
+  *answers = guest ? g_strdupv (told + 1) : NULL;
+  return guest;
+}
+
+const MfpGuest *
+mfp_run_look_at_both (MfpRun *run, GError **error)
+{
+  g_autofree char *list_devices = mfp_qmp_list_devices ();
+  const char *const commands[] = { list_devices, NULL };
+  g_auto (GStrv) answers = NULL;
+
+  if (!mfp_run_look_and_ask (run, commands, &answers, error))
+    return NULL;
+  run->in_qemu = mfp_qmp_parse_devices (answers[0], error);
+  if (!run->in_qemu)
+    mfp_run_forget_seen (run);
+  return run->seen;
 }
 
 const MfpGuestDevice *
@@ -81,7 +119,7 @@ wait_tick (MfpRun *run, gint64 until, GError **error)
   g_autofree char *refused = NULL;
   gint64 tick = MIN (until, run->ops->now (run->ops) + TICK);
 
-  if (!run->ops->wait (run->ops, tick, &refused, &local)
+  if (!run->ops->wait (run->ops, tick, run->awaited, &refused, &local)
       && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
     {
       g_propagate_error (error, g_steal_pointer (&local));
@@ -127,10 +165,20 @@ can_go_on (Patience *patience, GError **error)
   return TRUE;
 }
 
+static void
+tell_of_wait (MfpRun *run, gint64 began)
+{
+  const MfpObserver *observer = run->options->observer;
+
+  if (observer)
+    observer->wait (observer->data, run->ops->now (run->ops) - began, run->options->timeout);
+}
+
 gboolean
 mfp_run_approach (MfpRun *run, MfpApproach approach, gpointer data, MfpError late, GError **error)
 {
-  gint64 until = run->ops->now (run->ops) + run->options->timeout;
+  gint64 began = run->ops->now (run->ops);
+  gint64 until = began + run->options->timeout;
   g_auto (Patience) patience = { 0 };
 
   do
@@ -142,7 +190,10 @@ mfp_run_approach (MfpRun *run, MfpApproach approach, gpointer data, MfpError lat
       if (done)
         return TRUE;
       if (!local || can_go_on (&patience, &local))
-        wait_tick (run, until, &local);
+        {
+          tell_of_wait (run, began);
+          wait_tick (run, until, &local);
+        }
       if (local && !can_go_on (&patience, &local))
         {
           g_propagate_error (error, local);

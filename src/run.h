@@ -13,7 +13,14 @@
  * MfpRun:
  * @started: the id of the running domain when the run began; NULL: not known
  * @seen: (nullable): the live domain as last read; unset by whatever changes it
+ * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had then, if it
+ *   was asked
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
+ * @awaited: (element-type utf8): those of them that were asked away
+ * @asked: this run's request that the slot go was accepted
+ * @home: (element-type MfpFunction): what was seen on its host driver when all
+ *   were given back at once
+ * @tried_all: that was tried
  * @ended: the domain ended meanwhile, so nothing of it needs undoing
  * @overtaken: another run removed the record that this one is about
  * @undoing: a signal no longer stops the run
@@ -25,10 +32,15 @@ typedef struct
   const MfpExecuteOptions *options;
   char *started;
   MfpGuest *seen;
+  GHashTable *in_qemu;
   GHashTable *was_in_qemu;
+  GHashTable *awaited;
+  GHashTable *home;
+  gboolean tried_all;
   gboolean ended;
   gboolean overtaken;
   gboolean undoing;
+  gboolean asked;
 } MfpRun;
 
 void mfp_run_init (MfpRun *run, const MfpPlan *plan, MfpOps *ops,
@@ -40,6 +52,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpRun, mfp_run_clear)
  * be the one that the run began with: MFP_ERROR_DOMAIN_GONE. */
 const MfpGuest *mfp_run_look (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_again (MfpRun *run, GError **error);
+
+/* Reads it again, and has QEMU answer @commands (%NULL-terminated) meanwhile. */
+const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers,
+                                      GError **error);
+
+/* Reads it again, and which devices QEMU has. */
+const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
 
 /* To be called by what changes the domain. */
 void mfp_run_forget_seen (MfpRun *run);

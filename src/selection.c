@@ -192,3 +192,13 @@ mfp_selection_names (const GArray *selections, const MfpPciAddress *host)
     }
   return FALSE;
 }
+
+GArray *
+mfp_selection_hosts (const GArray *selections)
+{
+  GArray *hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < selections->len; i++)
+    g_array_append_val (hosts, g_array_index (selections, MfpSelection, i).host);
+  return hosts;
+}

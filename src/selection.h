@@ -36,3 +36,7 @@ GArray *mfp_selection_parse (const char *const *words, const char *functions,
 /* Whether @selections name the function at @host. */
 gboolean mfp_selection_names (const GArray *selections,
                               const MfpPciAddress *host);
+
+/* The host address of each of @selections: (element-type MfpPciAddress); the
+ * caller owns it. */
+GArray *mfp_selection_hosts (const GArray *selections);

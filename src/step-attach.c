@@ -61,11 +61,10 @@ mfp_step_queue (MfpRun *run, const MfpStep *step, GError **error)
 static gboolean
 is_plugged (MfpRun *run, const MfpFunction *function)
 {
-  const MfpGuest *guest = mfp_run_look_again (run, NULL);
-  g_autoptr (GHashTable) devices = guest ? mfp_monitor_list_devices (run->ops, NULL) : NULL;
+  const MfpGuest *guest = mfp_run_look_at_both (run, NULL);
 
-  return devices && mfp_run_find_hostdev (guest, function)
-         && g_hash_table_contains (devices, function->alias);
+  return guest && mfp_run_find_hostdev (guest, function)
+         && g_hash_table_contains (run->in_qemu, function->alias);
 }
 
 gboolean
@@ -112,9 +111,12 @@ gboolean
 mfp_step_verify (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   const MfpCard *card = run->plan->card;
-  const MfpGuest *guest = mfp_run_look_again (run, error);
-  g_autoptr (GPtrArray) pci = guest ? mfp_monitor_query_pci (run->ops, error) : NULL;
-  g_autoptr (GHashTable) devices = pci ? mfp_monitor_list_devices (run->ops, error) : NULL;
+  g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
+  const char *const commands[] = { query_pci, list_devices, NULL };
+  g_auto (GStrv) answers = NULL;
+  const MfpGuest *guest = mfp_run_look_and_ask (run, commands, &answers, error);
+  g_autoptr (GPtrArray) pci = guest ? mfp_qmp_parse_pci (answers[0], error) : NULL;
+  g_autoptr (GHashTable) devices = pci ? mfp_qmp_parse_devices (answers[1], error) : NULL;
 
   if (!devices)
     return FALSE;

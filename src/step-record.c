@@ -18,19 +18,21 @@ has_record (const MfpGuest *guest, const char *id)
 }
 
 /* Of two detaches of one card both do what is left to do; the one that finds
- * the record gone says, once, that it was not alone. */
+ * the record gone says, once, that it was not alone. The one whose request the
+ * guest got has no need to look. */
 static gboolean
 is_overtaken (MfpRun *run)
 {
   const char *id = run->plan->card->record_id;
-  const MfpGuest *guest
-      = id && !run->ended && !run->overtaken ? mfp_run_look_again (run, NULL) : NULL;
+  gboolean unsure = id && !run->ended && !run->overtaken && !run->asked;
+  const MfpGuest *guest = unsure ? mfp_run_look_at_both (run, NULL) : NULL;
 
   if (!guest || has_record (guest, id))
     return run->overtaken;
   run->overtaken = TRUE;
-  if (run->options->note)
-    run->options->note (run->options->data, "another run detached it at the same time");
+  if (run->options->observer)
+    run->options->observer->note (run->options->observer->data,
+                                  "another run detached it at the same time");
   return TRUE;
 }
 
@@ -59,8 +61,19 @@ write_record (MfpRun *run, const MfpRecord *record, GError **error)
   g_autofree char *uri = mfp_record_uri (record->id);
   g_autofree char *xml = mfp_record_format (record);
 
-  mfp_run_forget_seen (run);
   return run->ops->set_metadata (run->ops, uri, xml, error);
+}
+
+gboolean
+mfp_note_leaving (MfpRun *run, GError **error)
+{
+  MfpRecord leaving;
+
+  if (!run->plan->record || run->plan->record->leaving)
+    return TRUE;
+  leaving = *run->plan->record;
+  leaving.leaving = TRUE;
+  return write_record (run, &leaving, error);
 }
 
 gboolean

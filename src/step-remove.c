@@ -9,6 +9,9 @@
 #include "monitor.h"
 
 #define EVENT_GRACE (3 * G_TIME_SPAN_SECOND) /* for libvirt to act on QEMU's event */
+/* How often to look while libvirt's reports are awaited, some of which may be lost:
+ * QEMU's answer waits for libvirt, which is busy with the removal. */
+#define LOOK_PERIOD (2 * G_TIME_SPAN_SECOND)
 
 /* A function 0 that is not ours, in our slot: it made QEMU show our queue to
  * the guest, and asking any of them to leave would eject it too. */
@@ -50,8 +53,10 @@ request_of_qemu (MfpRun *run, const MfpFunction *function, GError **error)
 {
   g_autofree char *command = mfp_qmp_device_del (function->alias);
   g_autoptr (GError) local = NULL;
+  gboolean accepted = mfp_monitor_tell (run->ops, command, &local);
 
-  if (mfp_monitor_tell (run->ops, command, &local) || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+  run->asked = run->asked || accepted;
+  if (accepted || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
@@ -63,10 +68,13 @@ static gboolean
 request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function, GError **error)
 {
   g_autoptr (GError) local = NULL;
+  gboolean accepted;
 
   if (function->guest_function != 0 || slot_is_native (guest, &run->plan->card->slot))
     return request_of_qemu (run, function, error);
-  if (run->ops->detach_alias (run->ops, function->alias, &local))
+  accepted = run->ops->detach_alias (run->ops, function->alias, &local);
+  run->asked = run->asked || accepted;
+  if (accepted)
     return TRUE;
   if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
     return request_of_qemu (run, function, error);
@@ -74,21 +82,21 @@ request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function
   return FALSE;
 }
 
-/* The card's functions that QEMU still has: (element-type MfpFunction). */
+/* The card's functions that QEMU still has, or had when it was just looked at:
+ * (element-type MfpFunction). */
 static GPtrArray *
 still_in_qemu (MfpRun *run, GError **error)
 {
   const MfpCard *card = run->plan->card;
-  g_autoptr (GHashTable) devices = mfp_monitor_list_devices (run->ops, error);
   g_autoptr (GPtrArray) functions = g_ptr_array_new ();
 
-  if (!devices)
+  if (!run->in_qemu && !mfp_run_look_at_both (run, error))
     return NULL;
   for (guint i = 0; i < card->functions->len; i++)
     {
       MfpFunction *function = g_ptr_array_index (card->functions, i);
 
-      if (function->alias && g_hash_table_contains (devices, function->alias))
+      if (function->alias && g_hash_table_contains (run->in_qemu, function->alias))
         {
           g_ptr_array_add (functions, function);
           g_hash_table_add (run->was_in_qemu, g_strdup (function->alias));
@@ -128,13 +136,19 @@ request_those (MfpRun *run, const MfpGuest *guest, const GPtrArray *present, gbo
 static gboolean
 request_each (MfpRun *run, const GPtrArray *present, GError **error)
 {
-  const MfpGuest *guest = mfp_run_look_again (run, error);
+  const MfpGuest *guest;
   gboolean has_zero = FALSE;
 
-  if (!guest || !check_stranger (run, guest, error))
+  if (run->undoing && !mfp_note_leaving (run, error))
     return FALSE;
   for (guint i = 0; i < present->len; i++)
     has_zero = has_zero || is_zero (g_ptr_array_index (present, i));
+  /* Where function 0 is not ours it may be a stranger's. Libvirt lets QEMU be asked
+   * when no change is under way, but shows its XML at any time: what a stranger is
+   * attaching would be missing in an older one. */
+  guest = has_zero ? mfp_run_look (run, error) : mfp_run_look_again (run, error);
+  if (!guest || !check_stranger (run, guest, error))
+    return FALSE;
   return ((has_zero && !run->plan->unplug_each)
           || request_those (run, guest, present, FALSE, error))
          && request_those (run, guest, present, TRUE, error);
@@ -146,27 +160,55 @@ request_each (MfpRun *run, const GPtrArray *present, GError **error)
  *   second press of a native port's attention button)
  * @possible: a removal may be under way without that: the answer to a request
  *   was lost, or says that one is
+ * @look_at: when to look though not all has been reported that is awaited
  */
 typedef struct
 {
   gboolean requested;
   gboolean possible;
+  gint64 look_at;
 } Removal;
+
+static void
+await (MfpRun *run, const GPtrArray *present)
+{
+  for (guint i = 0; i < present->len; i++)
+    g_hash_table_add (run->awaited,
+                      g_strdup (((const MfpFunction *) g_ptr_array_index (present, i))->alias));
+}
+
+static gboolean
+can_wait (MfpRun *run, const Removal *removal)
+{
+  return g_hash_table_size (run->awaited) > 0 && run->ops->now (run->ops) < removal->look_at;
+}
 
 /* Brings QEMU to have none of the card's functions. */
 static gboolean
 approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
 {
   Removal *removal = data;
-  g_autoptr (GPtrArray) present = still_in_qemu (run, error);
+  g_autoptr (GPtrArray) present = NULL;
   GError *local = NULL;
 
+  if (can_wait (run, removal))
+    return TRUE;
+  present = still_in_qemu (run, error);
   if (!present)
     return FALSE;
   *done = present->len == 0;
-  if (*done || removal->requested)
+  if (*done)
     return TRUE;
+  removal->look_at = run->ops->now (run->ops) + MIN (LOOK_PERIOD, run->options->timeout / 4);
+  if (removal->requested)
+    {
+      mfp_run_forget_seen (run);
+      return TRUE;
+    }
   removal->requested = request_each (run, present, &local);
+  if (removal->requested)
+    await (run, present);
+  mfp_run_forget_seen (run);
   removal->possible = removal->requested || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;
   if (local)
@@ -196,7 +238,8 @@ mfp_step_eject (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   MfpError late = run->undoing ? MFP_ERROR_FAILED : MFP_ERROR_PENDING;
   gboolean done = run->ended || mfp_run_approach (run, approach_removed, &removal, late, &local);
 
-  mfp_run_forget_seen (run);
+  if (!done)
+    g_hash_table_remove_all (run->awaited);
   if (local)
     explain_request (&removal, &local);
   return mfp_run_or_ended (run, done, local, error);
@@ -206,25 +249,36 @@ mfp_step_eject (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
  * Drop:
  * @function: what libvirt is to forget
  * @since: when the wait for libvirt's own action began
+ * @waited: that began with a wait for the events that are still to come
  */
 typedef struct
 {
   const MfpFunction *function;
   gint64 since;
+  gboolean waited;
 } Drop;
 
 static gboolean
 approach_dropped (MfpRun *run, gpointer data, gboolean *done, GError **error)
 {
-  const Drop *drop = data;
+  Drop *drop = data;
   const MfpFunction *function = drop->function;
-  const MfpGuest *guest = mfp_run_look_again (run, error);
+  const MfpGuest *guest = mfp_run_look (run, error);
   const MfpGuestDevice *device = guest ? mfp_run_find_hostdev (guest, function) : NULL;
   g_autoptr (GHashTable) devices = NULL;
   g_autofree char *xml = NULL;
   GError *local = NULL;
   gboolean has_address;
 
+  if (device && !drop->waited && g_hash_table_contains (run->awaited, function->alias))
+    {
+      drop->waited = TRUE;
+      return TRUE;
+    }
+  /* What is gone stays gone; what was there may have gone meanwhile. */
+  if (device)
+    guest = mfp_run_look_again (run, error);
+  device = device && guest ? mfp_run_find_hostdev (guest, function) : NULL;
   *done = guest && !device;
   if (!device)
     return guest != NULL;

@@ -26,6 +26,15 @@ list_present (MfpRun *run, const MfpGuest *guest, GError **error)
   return present;
 }
 
+static gboolean
+has_any (const MfpGuest *guest, const GArray *group)
+{
+  for (guint i = 0; i < group->len; i++)
+    if (mfp_guest_find_host (guest, &g_array_index (group, MfpPciAddress, i)))
+      return TRUE;
+  return FALSE;
+}
+
 /* Fails while QEMU has a function of the IOMMU group: a rebind of another one
  * fails then, or on old kernels brings the host down. */
 static gboolean
@@ -33,8 +42,11 @@ check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
 {
   GError *local = NULL;
   const MfpGuest *guest = run->ended ? NULL : mfp_run_look (run, &local);
-  g_autoptr (GHashTable) present = guest ? list_present (run, guest, &local) : NULL;
+  g_autoptr (GHashTable) present = NULL;
 
+  if (guest && !has_any (guest, host->group))
+    return TRUE;
+  present = guest ? list_present (run, guest, &local) : NULL;
   if (!present)
     return mfp_run_or_ended (run, run->ended, local, error);
   for (guint i = 0; i < host->group->len; i++)
@@ -115,10 +127,68 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
   return FALSE;
 }
 
+/* The host addresses of what the plan gives back: (element-type MfpPciAddress). */
+static GArray *
+list_returning (const MfpPlan *plan)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      const MfpStep *step = g_ptr_array_index (plan->steps, i);
+
+      if (step->kind == MFP_STEP_GIVE_BACK)
+        g_array_append_val (addresses, step->function->host);
+    }
+  return addresses;
+}
+
+/* Looks at @addresses, notes which functions are home, and returns those that
+ * libvirt can be asked to bring there: on VFIO, and QEMU has none of the group. */
+static GArray *
+look_who_is_home (MfpRun *run, const GArray *addresses)
+{
+  GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  g_autoptr (GPtrArray) functions = run->ops->host_functions (run->ops, addresses, NULL);
+
+  for (guint i = 0; functions && i < functions->len; i++)
+    {
+      const MfpHostFunction *now = g_ptr_array_index (functions, i);
+      const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
+
+      if (is_home (run, &task, now))
+        g_hash_table_add (run->home, (gpointer) task.function);
+      else if (mfp_driver_is_vfio (now->driver) && check_group_free (run, now, NULL))
+        g_array_append_val (away, now->address);
+    }
+  return away;
+}
+
+/* The first of several gives back all at once, as far as that goes without
+ * waiting. What does not get home that way is seen to by a step of its own. */
+static void
+try_all (MfpRun *run)
+{
+  g_autoptr (GArray) returning = list_returning (run->plan);
+  g_autoptr (GArray) away = NULL, left = NULL;
+
+  run->tried_all = TRUE;
+  if (returning->len < 2)
+    return;
+  away = look_who_is_home (run, returning);
+  if (away->len == 0)
+    return;
+  run->ops->try_give_back (run->ops, away);
+  left = look_who_is_home (run, away);
+}
+
 gboolean
 mfp_step_give_back (MfpRun *run, const MfpStep *step, GError **error)
 {
   Return task = { .function = step->function };
 
-  return mfp_run_approach (run, approach_home, &task, MFP_ERROR_FAILED, error);
+  if (!run->tried_all)
+    try_all (run);
+  return g_hash_table_contains (run->home, step->function)
+         || mfp_run_approach (run, approach_home, &task, MFP_ERROR_FAILED, error);
 }

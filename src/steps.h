@@ -13,6 +13,8 @@ gboolean mfp_step_record (MfpRun *run, const MfpStep *step, GError **error);
 gboolean mfp_step_claim (MfpRun *run, const MfpStep *step, GError **error);
 gboolean mfp_step_leaving (MfpRun *run, const MfpStep *step, GError **error);
 gboolean mfp_step_staying (MfpRun *run, const MfpStep *step, GError **error);
+/* For an attach that is undone: that it is, for when the guest is asked. */
+gboolean mfp_note_leaving (MfpRun *run, GError **error);
 gboolean mfp_step_forget (MfpRun *run, const MfpStep *step, GError **error);
 
 /* step-attach.c: from the host driver into the guest */

@@ -3,29 +3,6 @@
 
 #include "survey.h"
 
-#include "error.h"
-
-static GPtrArray *
-functions_new (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
-}
-
-/* Adds the function at @address, if there is one. */
-static gboolean
-survey_function (MfpOps *ops, const MfpPciAddress *address, GPtrArray *functions, GError **error)
-{
-  g_autoptr (GError) local = NULL;
-  MfpHostFunction *function = ops->host_function (ops, address, &local);
-
-  if (function)
-    g_ptr_array_add (functions, function);
-  if (function || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
-}
-
 static gboolean
 is_repeated (const GArray *hosts, guint index)
 {
@@ -39,7 +16,7 @@ is_repeated (const GArray *hosts, guint index)
 GPtrArray *
 mfp_survey_devices (MfpOps *ops, const GArray *hosts, GError **error)
 {
-  g_autoptr (GPtrArray) functions = functions_new ();
+  g_autoptr (GArray) addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
 
   for (guint i = 0; i < hosts->len; i++)
     for (guint number = 0; !is_repeated (hosts, i) && number < MFP_PCI_FUNCTIONS; number++)
@@ -47,16 +24,24 @@ mfp_survey_devices (MfpOps *ops, const GArray *hosts, GError **error)
         MfpPciAddress address = mfp_pci_address_with_function (
             &g_array_index (hosts, MfpPciAddress, i), number);
 
-        if (!survey_function (ops, &address, functions, error))
-          return NULL;
+        g_array_append_val (addresses, address);
       }
-  return g_steal_pointer (&functions);
+  return ops->host_functions (ops, addresses, error);
+}
+
+static gboolean
+has_address (const GArray *addresses, const MfpPciAddress *address)
+{
+  for (guint i = 0; i < addresses->len; i++)
+    if (mfp_pci_address_equal (&g_array_index (addresses, MfpPciAddress, i), address))
+      return TRUE;
+  return FALSE;
 }
 
 GPtrArray *
 mfp_survey_groups (MfpOps *ops, const GPtrArray *functions, GError **error)
 {
-  g_autoptr (GPtrArray) members = functions_new ();
+  g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
 
   for (guint i = 0; i < functions->len; i++)
     {
@@ -66,12 +51,11 @@ mfp_survey_groups (MfpOps *ops, const GPtrArray *functions, GError **error)
         {
           const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
 
-          if (!mfp_survey_find (functions, member) && !mfp_survey_find (members, member)
-              && !survey_function (ops, member, members, error))
-            return NULL;
+          if (!mfp_survey_find (functions, member) && !has_address (members, member))
+            g_array_append_val (members, *member);
         }
     }
-  return g_steal_pointer (&members);
+  return ops->host_functions (ops, members, error);
 }
 
 const MfpHostFunction *

@@ -15,3 +15,20 @@ mfp_shell_word (const char *word)
 
   return g_strconcat (word[0] == '-' ? "-- " : "", quoted, NULL);
 }
+
+char *
+mfp_printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_autoptr (GString) result = g_string_new (NULL);
+
+  for (const char *p = valid; *p; p = g_utf8_next_char (p))
+    {
+      gunichar character = g_utf8_get_char (p);
+
+      if (g_unichar_isspace (character))
+        character = ' ';
+      g_string_append_unichar (result, g_unichar_isprint (character) ? character : '?');
+    }
+  return g_string_free (g_steal_pointer (&result), FALSE);
+}

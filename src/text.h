@@ -6,3 +6,7 @@
 /* @word as a person would type it in a shell: quoted only where needed, and
  * behind "--" where it could pass for an option. The caller frees. */
 char *mfp_shell_word (const char *word);
+
+/* @text as one line that is fit for a terminal: a name may hold anything, and
+ * is to neither move the cursor nor break the line. The caller frees. */
+char *mfp_printable (const char *text);

@@ -70,6 +70,48 @@ test_host_list (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
 }
 
+GPtrArray *
+test_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
+{
+  g_autoptr (GPtrArray) functions = test_host_list ();
+
+  for (guint i = 0; i < addresses->len; i++)
+    {
+      g_autoptr (GError) local = NULL;
+      MfpHostFunction *function
+          = ops->host_function (ops, &g_array_index (addresses, MfpPciAddress, i), &local);
+
+      if (function)
+        g_ptr_array_add (functions, function);
+      else if (!mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+    }
+  return g_steal_pointer (&functions);
+}
+
+GStrv
+test_look (MfpOps *ops, const char *const *commands, GError **error)
+{
+  g_autoptr (GStrvBuilder) answers = g_strv_builder_new ();
+  g_autofree char *xml = ops->domain_xml (ops, MFP_LIVE, error);
+
+  if (!xml)
+    return NULL;
+  g_strv_builder_add (answers, xml);
+  for (guint i = 0; commands[i]; i++)
+    {
+      g_autofree char *answer = ops->qmp (ops, commands[i], error);
+
+      if (!answer)
+        return NULL;
+      g_strv_builder_add (answers, answer);
+    }
+  return g_strv_builder_end (answers);
+}
+
 char *
 test_describe_card (const MfpCard *card)
 {

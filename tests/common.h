@@ -9,6 +9,7 @@
 #include "error.h"
 #include "guest-pci.h"
 #include "host-device.h"
+#include "ops.h"
 
 #include <glib.h>
 #include <string.h>
@@ -36,6 +37,10 @@ MfpPciAddress test_address (const char *text);
  */
 MfpHostFunction *test_host_function (const char *address, const char *driver, int group,
                                      const char *members);
+
+/* For a fake's ops: its host_function for each. */
+GPtrArray *test_host_functions (MfpOps *ops, const GArray *addresses, GError **error);
+GStrv test_look (MfpOps *ops, const char *const *commands, GError **error);
 
 /* An empty list of MfpHostFunction that owns its elements. */
 GPtrArray *test_host_list (void);

@@ -3,6 +3,8 @@
 
 #include "fake-libvirt.h"
 
+#include "common.h"
+
 #include "error.h"
 #include "record.h"
 #include "xml.h"
@@ -14,6 +16,7 @@
 #define EVENT_DELAY (50 * G_TIME_SPAN_MILLISECOND)
 #define GROUP_HELD (400 * G_TIME_SPAN_MILLISECOND) /* by QEMU, after the last removal */
 #define ASK_AGAIN (5 * G_TIME_SPAN_SECOND) /* pcie_cap_slot_unplug_request_cb() in hw/pci/pcie.c */
+#define WAIT_STEP (50 * G_TIME_SPAN_MILLISECOND)
 #define NEVER G_MAXINT64
 #define UNPLUG_PENDING "Device %s is already in the process of unplug"
 
@@ -65,6 +68,7 @@ struct _Fake
   gboolean rejects; /* the guest, the next removal */
   char *rejected;   /* alias that is to be reported for it */
   guint lost_events;
+  guint given_back_at_once;
   gboolean running;
   guint id;
   GPtrArray *functions; /* HostFunction */
@@ -587,6 +591,14 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
   return end (fake, error);
 }
 
+static void
+op_try_give_back (MfpOps *ops, const GArray *addresses)
+{
+  self_of (ops)->given_back_at_once += addresses->len;
+  for (guint i = 0; i < addresses->len; i++)
+    op_give_back (ops, &g_array_index (addresses, MfpPciAddress, i), NULL);
+}
+
 static Hostdev *
 parse_hostdev (const char *xml)
 {
@@ -982,7 +994,29 @@ op_check_interrupt (MfpOps *ops, GError **error)
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
+has_left (gpointer alias, gpointer value G_GNUC_UNUSED, gpointer data)
+{
+  return !find_alias (data, alias);
+}
+
+/* Time passes until @until, or until all that is awaited has left. */
+static void
+let_time_pass (Fake *fake, gint64 until, GHashTable *awaited)
+{
+  gboolean awaits = awaited && g_hash_table_size (awaited) > 0;
+
+  do
+    {
+      fake->clock = MAX (fake->clock, MIN (until, fake->clock + WAIT_STEP));
+      settle (fake);
+      if (awaits)
+        g_hash_table_foreach_remove (awaited, has_left, fake);
+    }
+  while (fake->clock < until && !(awaits && g_hash_table_size (awaited) == 0));
+}
+
+static gboolean
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
 {
   Fake *fake = self_of (ops);
 
@@ -990,8 +1024,7 @@ op_wait (MfpOps *ops, gint64 until, char **refused, GError **error)
   if (!begin (fake, FALSE, error))
     return FALSE;
   *refused = g_steal_pointer (&fake->rejected);
-  fake->clock = MAX (fake->clock, until);
-  settle (fake);
+  let_time_pass (fake, until, awaited);
   return op_check_interrupt (ops, error);
 }
 
@@ -1018,14 +1051,17 @@ fake_new (FakeHotplug hotplug, guint32 seed)
 
   fake->ops = (MfpOps){
     .host_function = op_host_function,
+    .host_functions = test_host_functions,
     .domain_xml = op_domain_xml,
     .set_metadata = op_set_metadata,
     .take = op_take,
     .give_back = op_give_back,
+    .try_give_back = op_try_give_back,
     .attach = op_attach,
     .detach = op_detach,
     .detach_alias = op_detach_alias,
     .qmp = op_qmp,
+    .look = test_look,
     .wait = op_wait,
     .check_interrupt = op_check_interrupt,
     .now = op_now,
@@ -1131,6 +1167,12 @@ fake_pull_out (Fake *fake, const char *host)
 
   g_assert_true (mfp_pci_address_parse (host, &address, NULL));
   g_ptr_array_remove (fake->functions, find_function (fake, &address));
+}
+
+guint
+fake_given_back_at_once (const Fake *fake)
+{
+  return fake->given_back_at_once;
 }
 
 void

@@ -76,6 +76,9 @@ void fake_lose_events (Fake *fake, guint count);
 /* The host function is not there any more: it was pulled out. */
 void fake_pull_out (Fake *fake, const char *host);
 
+/* How many functions libvirt was asked for together with others. */
+guint fake_given_back_at_once (const Fake *fake);
+
 /* The guest rejects the next removal, and QEMU reports that. */
 void fake_reject_removal (Fake *fake);
 

@@ -500,11 +500,102 @@ test_pulled_out (void)
   g_assert_null (strstr (drivers, "vfio"));
 }
 
+/* What an observer was told: the steps in order, "<" before one that undoes,
+ * "!" behind one that failed; and the rest. */
+typedef struct
+{
+  GString *steps;
+  gboolean in_step;
+  guint notes;
+  guint waits;
+  gint64 longest;
+} Told;
+
 static void
-count_note (gpointer data, const char *text)
+hear_begin (gpointer data, const MfpStep *step, gboolean undo)
+{
+  Told *told = data;
+
+  g_assert_false (told->in_step);
+  told->in_step = TRUE;
+  g_string_append_printf (told->steps, " %s%s", undo ? "<" : "", mfp_step_name (step->kind));
+}
+
+static void
+hear_end (gpointer data, const GError *failure)
+{
+  Told *told = data;
+
+  g_assert_true (told->in_step);
+  told->in_step = FALSE;
+  g_string_append (told->steps, failure ? "!" : "");
+}
+
+static void
+hear_wait (gpointer data, gint64 elapsed, gint64 limit)
+{
+  Told *told = data;
+
+  g_assert_true (told->in_step);
+  g_assert_cmpint (limit, ==, TIMEOUT);
+  told->waits++;
+  told->longest = MAX (told->longest, elapsed);
+}
+
+static void
+hear_note (gpointer data, const char *text)
 {
   g_assert_cmpstr (text, ==, "another run detached it at the same time");
-  ++*(guint *) data;
+  ((Told *) data)->notes++;
+}
+
+static void
+told_clear (Told *told)
+{
+  g_string_free (told->steps, TRUE);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Told, told_clear)
+
+/* Runs @plan, and forgets what was told before. */
+static gboolean
+run_told (Fake *fake, const MfpPlan *plan, Told *told, GError **error)
+{
+  const MfpObserver observer = { .begin = hear_begin, .end = hear_end, .wait = hear_wait,
+                                 .note = hear_note, .data = told };
+  const MfpExecuteOptions options
+      = { .domain = "vm", .timeout = TIMEOUT, .observer = &observer };
+
+  if (told->steps)
+    g_string_free (told->steps, TRUE);
+  *told = (Told){ .steps = g_string_new (NULL) };
+  return mfp_execute (plan, fake_ops (fake), &options, error);
+}
+
+/* The observer hears of each step, done or undone, and of the waits. */
+static void
+test_observer (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) attach = attach_whole (fake), detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  fake_fail_at (fake, 2, FAULT_ERROR);
+  g_assert_false (run_told (fake, attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==, " record claim take! <give-back <forget");
+  g_clear_error (&error);
+  fake_mend (fake);
+  g_assert_true (run_told (fake, attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==,
+                   " record claim take take take take hold hold hold queue queue queue plug verify"
+                   " enumerate");
+  detach = detach_live (fake);
+  fake_stop_guest (fake);
+  g_assert_false (run_told (fake, detach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==, " leaving eject!");
+  g_assert_cmpuint (told.waits, >=, 10);
+  g_assert_cmpint (told.longest, >, TIMEOUT / 2);
+  g_assert_cmpint (told.longest, <=, TIMEOUT);
 }
 
 /* Two detaches of one card, planned at the same time: the later one finds all
@@ -516,19 +607,17 @@ test_two_detaches (void)
   g_autoptr (MfpPlan) first = NULL, second = NULL;
   g_autoptr (State) before = capture (fake), after = NULL;
   g_autoptr (GError) error = NULL;
-  guint notes = 0;
-  MfpExecuteOptions options
-      = { .domain = "vm", .timeout = TIMEOUT, .note = count_note, .data = &notes };
+  g_auto (Told) told = { 0 };
 
   whole_attached (fake);
   first = detach_live (fake);
   second = detach_live (fake);
-  g_assert_true (mfp_execute (first, fake_ops (fake), &options, &error));
+  g_assert_true (run_told (fake, first, &told, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (notes, ==, 0);
-  g_assert_true (mfp_execute (second, fake_ops (fake), &options, &error));
+  g_assert_cmpuint (told.notes, ==, 0);
+  g_assert_true (run_told (fake, second, &told, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (notes, ==, 1);
+  g_assert_cmpuint (told.notes, ==, 1);
   after = capture (fake);
   g_assert_cmpstr (after->drivers, ==, before->drivers);
 }
@@ -625,6 +714,55 @@ test_stranger (void)
   g_assert_nonnull (strstr (after, "qemu net9"));
 }
 
+/* An attach that is undone when the guest has the card asks for it back, and the
+ * guest does not answer: who comes next has to know that it was asked. */
+static void
+test_undone_is_leaving (void)
+{
+  gboolean failed = TRUE;
+  guint asked = 0;
+
+  for (guint i = 0; failed; i++)
+    {
+      g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+      g_autoptr (MfpPlan) plan = attach_whole (fake);
+      g_autoptr (MfpGuest) guest = NULL;
+      g_autoptr (GError) error = NULL;
+      const MfpRecord *record;
+
+      fake_stop_guest (fake);
+      fake_fail_at (fake, i, FAULT_ERROR);
+      g_assert_false (run_plan (fake, plan, &error));
+      g_assert_cmpuint (i, <, OPERATIONS_MAX);
+      failed = mfp_error_exit_status (error) != MFP_ERROR_PENDING; /* it waits for the guest */
+      if (mfp_error_exit_status (error) != MFP_ERROR_LEFT)
+        continue;
+      guest = read_guest (fake, MFP_LIVE);
+      g_assert_cmpuint (guest->records->len, ==, 1);
+      record = g_ptr_array_index (guest->records, 0);
+      g_assert_true (record->leaving);
+      asked++;
+    }
+  g_assert_cmpuint (asked, >, 0);
+}
+
+static void
+test_given_back_at_once (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+
+  whole_attached (fake);
+  plan = detach_live (fake);
+  run_plan (fake, plan, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (fake_given_back_at_once (fake), ==, 4);
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
+}
+
 static void
 test_lost_events (void)
 {
@@ -660,8 +798,12 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/a-rejected-removal-is-reported-and-undone", test_rejected);
   g_test_add_func ("/faults/a-function-that-is-pulled-out-keeps-nothing-from-going-back",
                    test_pulled_out);
+  g_test_add_func ("/faults/observer/hears-of-each-step-and-wait", test_observer);
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
+  g_test_add_func ("/faults/an-undone-attach-that-asked-the-guest-is-noted-as-leaving",
+                   test_undone_is_leaving);
+  g_test_add_func ("/faults/a-detach-gives-all-functions-back-at-once", test_given_back_at_once);
   g_test_add_func ("/faults/lost-removal-events-are-made-up-for", test_lost_events);
   return g_test_run ();
 }

@@ -131,7 +131,7 @@ static const Choice choices[] = {
   { .name = "leaves-out-a-lost-slot-by-its-device-number", .machine = PC, .live = PC_ROOT,
     .taken = "0000:00:1f 0000:00:1e", .expected = "0000:00:1d" },
   { .name = "says-that-lost-slots-are-in-use", .machine = Q35, .live = Q35_ROOT PORT ("1"),
-    .taken = "0000:01:00", .message = "\n  bus 1: in use" },
+    .taken = "0000:01:00", .message = "\n  0000:01:00 pcie-root-port: somebody else has taken it just now" },
 
   /* occupants */
   { .name = "skips-a-port-with-a-disk", .machine = Q35,
@@ -182,7 +182,8 @@ static const Choice choices[] = {
     .expected = "0000:01:00" },
   { .name = "says-that-a-record-holds-the-slot", .machine = Q35, .live = Q35_ROOT PORT ("2"),
     .metadata = RECORD ("0000:02:00"),
-    .message = "\n  bus 2: another attach holds it, or was interrupted there" },
+    .message = "\n  0000:02:00 pcie-root-port: hostdev 0000:01:00.0; another attach holds it, or was "
+               "interrupted there" },
 
   /* what takes hotplug */
   { .name = "skips-port-with-hotplug-off", .machine = Q35,
@@ -191,13 +192,14 @@ static const Choice choices[] = {
     .live = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "on"), .expected = "0000:02:00" },
   { .name = "says-that-a-port-has-hotplug-off", .machine = Q35,
     .live = Q35_ROOT PORT_HOTPLUG ("2", "off"),
-    .message = "\n  bus 2: pcie-root-port has hotplug='off'" },
+    .message = "\n  0000:02:00 pcie-root-port: hotplug='off'" },
   { .name = "takes-port-with-hotplug-off-for-config-alone", .machine = Q35,
     .config = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "off"), .expected = "0000:02:00" },
   { .name = "skips-a-pci-root-with-hotplug-off", .machine = PC,
     .live = "<controller type='pci' index='0' model='pci-root'><target hotplug='off'/>"
             "</controller>",
-    .message = "\n  bus 0: pci-root has hotplug='off'" },
+    .message = "\n  0000:00:01 pci-root: the chipset; hotplug='off'\n"
+               "  0000:00:02-1f pci-root: hotplug='off'" },
   { .name = "never-takes-pcie-root", .machine = Q35, .live = Q35_ROOT,
     .message = "no free slot that takes a hot-plugged card" },
   { .name = "never-takes-pcie-root-for-config", .machine = Q35, .config = Q35_ROOT,
@@ -218,7 +220,7 @@ static const Choice choices[] = {
     .live = Q35_ROOT BUS ("1", "dmi-to-pci-bridge"), .message = "it has no PCI bus with slots" },
   { .name = "never-hotplugs-into-a-pci-expander-bus", .machine = PC,
     .live = BUS ("2", "pci-expander-bus"),
-    .message = "\n  bus 2: pci-expander-bus takes no hotplug" },
+    .message = "\n  0000:02:00-1f pci-expander-bus: takes no hotplug" },
   { .name = "takes-a-pci-expander-bus-for-config", .machine = PC,
     .config = BUS ("2", "pci-expander-bus"), .expected = "0000:02:1f" },
   { .name = "never-takes-a-pcie-expander-bus", .machine = Q35,
@@ -270,7 +272,7 @@ static const Choice choices[] = {
   /* a guest's own IOMMU */
   { .name = "takes-no-port-with-a-guest-iommu", .machine = Q35,
     .live = Q35_ROOT PORT ("1") "<iommu model='intel'/>",
-    .message = "\n  bus 1: pcie-root-port, and the guest has an IOMMU" },
+    .message = "\n  0000:01:00 pcie-root-port: the guest has an IOMMU, so only a pcie-to-pci-bridge" },
   { .name = "takes-a-pcie-to-pci-bridge-with-a-guest-iommu", .machine = Q35,
     .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1") BUS ("2", "pcie-to-pci-bridge"),
     .expected = "0000:02:1f" },
@@ -282,7 +284,8 @@ static const Choice choices[] = {
     .expected = "0000:01:00" },
   { .name = "says-that-the-config-occupies-a-slot", .machine = Q35,
     .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT PORT ("1") DISK ("0x01", "0x00"),
-    .message = "\n  bus 1: in the persistent configuration: disk virtio-disk0 is there" },
+    .message = "\n  0000:01:00 pcie-root-port: in the persistent configuration: disk virtio-disk0 is "
+               "there" },
   { .name = "wants-the-bus-in-both", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2"), .config = Q35_ROOT PORT ("1"),
     .expected = "0000:01:00" },
@@ -292,7 +295,7 @@ static const Choice choices[] = {
     .expected = "0000:01:00" },
   { .name = "says-that-the-config-lacks-the-bus", .machine = Q35,
     .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT,
-    .message = "\n  bus 1: the persistent configuration has no such controller" },
+    .message = "\n  0000:01:00 pcie-root-port: the persistent configuration has no such controller" },
   { .name = "needs-no-hotplug-in-the-config", .machine = Q35, .live = Q35_ROOT PORT ("1"),
     .config = Q35_ROOT PORT_HOTPLUG ("1", "off"), .expected = "0000:01:00" },
   { .name = "config-alone-goes-by-the-config", .machine = Q35,
@@ -303,19 +306,42 @@ static const Choice choices[] = {
     .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") PORT ("4") NIC ("0x01", "0x00")
         DISK ("0x02", "0x00") HOSTDEV ("0x81", AT ("0x03", "0x00", "0x0")) USB ("0x04", "0x00"),
     .message = "takes a hot-plugged card:\n"
-               "  bus 1: interface net0 is there\n"
-               "  bus 2: disk virtio-disk0 is there\n"
-               "  bus 3: hostdev 0000:81:00.0 is there\n"
-               "  bus 4: controller usb is there\n" },
+               "  0000:01:00 pcie-root-port: interface net0\n"
+               "  0000:02:00 pcie-root-port: disk virtio-disk0\n"
+               "  0000:03:00 pcie-root-port: hostdev 0000:81:00.0\n"
+               "  0000:04:00 pcie-root-port: controller usb\n" },
   { .name = "quotes-the-domain-for-the-shell", .machine = Q35, .live = Q35_ROOT,
-    .message = "Add a port, to be there at its next start: virt-xml --add-device "
-               "--controller type=pci,model=pcie-root-port 'it'\\''s'" },
+    .message = "\nIts root bus takes none. To add a port for its next start:\n"
+               "  virt-xml --add-device --controller type=pci,model=pcie-root-port 'it'\\''s'" },
+  { .name = "adds-a-port-to-aarch64-virt", .machine = VIRT, .live = Q35_ROOT,
+    .message = "for its next start:\n  virt-xml --add-device --controller "
+               "type=pci,model=pcie-root-port 'it'\\''s'" },
+  { .name = "adds-a-bridge-to-pc", .machine = PC,
+    .live = "<controller type='pci' index='0' model='pci-root'><target hotplug='off'/>"
+            "</controller>",
+    .message = "\nTo add a bridge with 31 slots for its next start:\n  virt-xml --add-device "
+               "--controller type=pci,model=pci-bridge 'it'\\''s'" },
+  { .name = "adds-a-host-bridge-to-pseries", .machine = SPAPR,
+    .live = "<controller type='pci' index='0' model='pci-root'><target index='0' hotplug='off'/>"
+            "</controller>",
+    .message = "\nTo add a PCI host bridge for its next start:\n  virt-xml --add-device "
+               "--controller type=pci,model=pci-root 'it'\\''s'" },
+  { .name = "adds-a-pcie-to-pci-bridge-below-a-free-port-with-a-guest-iommu", .machine = Q35,
+    .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1"),
+    .message = "\nTo add a bridge with 31 slots for its next start:\n  virt-xml --add-device "
+               "--controller type=pci,model=pcie-to-pci-bridge 'it'\\''s'" },
+  { .name = "adds-a-port-for-the-pcie-to-pci-bridge-when-none-is-free", .machine = Q35,
+    .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1") NIC ("0x01", "0x00"),
+    .message = "next start:\n  virt-xml --add-device --controller type=pci,model=pcie-root-port "
+               "'it'\\''s'\n  virt-xml --add-device --controller "
+               "type=pci,model=pcie-to-pci-bridge 'it'\\''s'" },
   { .name = "says-who-occupies-a-full-pc", .machine = PC,
     .live = BUS ("1", "pci-bridge") NIC ("0x01", "0x01"),
     .taken = "01:02 01:03 01:04 01:05 01:06 01:07 01:08 01:09 01:0a 01:0b 01:0c 01:0d 01:0e "
              "01:0f 01:10 01:11 01:12 01:13 01:14 01:15 01:16 01:17 01:18 01:19 01:1a 01:1b "
              "01:1c 01:1d 01:1e 01:1f",
-    .message = "\n  bus 1: interface net0 is there" },
+    .message = "\n  0000:01:01 pci-bridge: interface net0\n"
+               "  0000:01:02-1f pci-bridge: somebody else has taken it just now" },
 };
 
 static GArray *
@@ -367,7 +393,8 @@ static const Choice checks[] = {
     .expected = "0000:00:02" },
   { .name = "refuses-an-occupied-port", .machine = Q35,
     .live = Q35_ROOT PORT ("1") NIC ("0x01", "0x00"), .taken = "0000:01:00",
-    .message = "guest slot 0000:01:00 of domain 'it's' cannot be used: interface net0 is there" },
+    .message = "guest slot 0000:01:00 (pcie-root-port) of domain 'it's' cannot be used: "
+               "interface net0 is there" },
   { .name = "names-an-occupant-without-alias", .machine = Q35,
     .config = Q35_ROOT PORT ("1") "<sound>" AT ("0x01", "0x00", "0x0") "</sound>",
     .taken = "0000:01:00", .message = "cannot be used: sound is there" },
@@ -377,18 +404,21 @@ static const Choice checks[] = {
     .taken = "0001:01:00", .message = "guest slot 0001:01:00 of domain 'it's' cannot be used: "
                                       "the domain has no such bus" },
   { .name = "refuses-slot-1-of-a-port", .machine = Q35, .live = Q35_ROOT PORT ("1"),
-    .taken = "0000:01:01", .message = "pcie-root-port takes no such device" },
+    .taken = "0000:01:01", .message = "(pcie-root-port) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-slot-0-of-pc", .machine = PC, .live = PC_ROOT, .taken = "0000:00:00",
-    .message = "pci-root takes no such device" },
+    .message = "(pci-root) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-slot-0-of-a-pci-bridge", .machine = PC, .live = BUS ("1", "pci-bridge"),
-    .taken = "0000:01:00", .message = "pci-bridge takes no such device" },
+    .taken = "0000:01:00", .message = "(pci-bridge) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-the-chipset-s-slot", .machine = PC, .live = PC_ROOT, .taken = "0000:00:01",
     .message = "the chipset is there" },
+  { .name = "tells-of-the-chipset-and-not-of-its-functions", .machine = PC,
+    .live = PC_ROOT USB ("0x00", "0x01"), .taken = "0000:00:01",
+    .message = "cannot be used: the chipset is there" },
   { .name = "refuses-pcie-root", .machine = Q35, .live = Q35_ROOT, .taken = "0000:00:1c",
-    .message = "pcie-root takes no such device" },
+    .message = "(pcie-root) of domain 'it's' cannot be used: takes no hotplug" },
   { .name = "refuses-a-port-with-hotplug-off", .machine = Q35,
     .live = Q35_ROOT PORT_HOTPLUG ("1", "off"), .taken = "0000:01:00",
-    .message = "pcie-root-port has hotplug='off'" },
+    .message = "(pcie-root-port) of domain 'it's' cannot be used: hotplug='off'" },
   { .name = "refuses-a-slot-that-a-record-holds", .machine = Q35, .live = Q35_ROOT PORT ("1"),
     .metadata = RECORD ("0000:01:00"), .taken = "0000:01:00",
     .message = "another attach holds it, or was interrupted there" },
@@ -463,13 +493,140 @@ test_file_full (void)
   g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
   g_assert_cmpstr (error->message, ==,
                    "domain 'q35 full' has no free slot that takes a hot-plugged card:\n"
-                   "  bus 1: interface net0 is there\n"
-                   "  bus 2: disk virtio-disk0 is there\n"
-                   "  bus 3: controller usb is there\n"
-                   "  bus 4: memballoon balloon0 is there\n"
-                   "  bus 5: pcie-root-port has hotplug='off'\n"
-                   "Add a port, to be there at its next start: virt-xml --add-device "
-                   "--controller type=pci,model=pcie-root-port 'q35 full'");
+                   "  0000:01:00 pcie-root-port: interface net0\n"
+                   "  0000:02:00 pcie-root-port: disk virtio-disk0\n"
+                   "  0000:03:00 pcie-root-port: controller usb\n"
+                   "  0000:04:00 pcie-root-port: memballoon balloon0\n"
+                   "  0000:05:00 pcie-root-port: hotplug='off'\n"
+                   "Its root bus takes none. To add a port for its next start:\n"
+                   "  virt-xml --add-device --controller type=pci,model=pcie-root-port "
+                   "'q35 full'");
+}
+
+/* A pc whose root bus has @count network interfaces, in slots 2 and up. */
+static MfpGuest *
+crowded_pc (guint count)
+{
+  g_autoptr (GString) devices = g_string_new (PC_ROOT);
+
+  for (guint i = 2; i < 2 + count; i++)
+    g_string_append_printf (devices,
+                            "<interface type='network'><address type='pci' bus='0' slot='%u'/>"
+                            "</interface>",
+                            i);
+  return guest_of (PC, NULL, devices->str);
+}
+
+static void
+test_crowded (void)
+{
+  g_autoptr (MfpGuest) guest = crowded_pc (30);
+  g_autoptr (GError) error = NULL;
+  MfpPciAddress slot;
+
+  g_assert_false (mfp_guest_choose_slot (guest, NULL, NULL, &slot, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  g_assert_cmpstr (error->message, ==,
+                   "domain 'it's' has no free slot that takes a hot-plugged card:\n"
+                   "  0000:00:01 pci-root: the chipset\n"
+                   "  0000:00:02 pci-root: interface\n"
+                   "  0000:00:03 pci-root: interface\n"
+                   "  0000:00:04 pci-root: interface\n"
+                   "  0000:00:05 pci-root: interface\n"
+                   "  0000:00:06 pci-root: interface\n"
+                   "  0000:00:07 pci-root: interface\n"
+                   "  0000:00:08 pci-root: interface\n"
+                   "  0000:00:09 pci-root: interface\n"
+                   "  0000:00:0a pci-root: interface\n"
+                   "  0000:00:0b pci-root: interface\n"
+                   "  0000:00:0c pci-root: interface\n"
+                   "  and so on: virt-mfplug list --slots 'it'\\''s'\n"
+                   "It has no slot for one more bridge either: a device has to go.");
+}
+
+/* ---- the survey of slots ---- */
+
+/* One line for each run; the caller frees. */
+static char *
+describe_slots (const MfpGuest *live, const MfpGuest *config)
+{
+  g_autoptr (GPtrArray) slots = mfp_guest_survey_slots (live, config);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0, end; i < slots->len; i = end)
+    {
+      const MfpSlot *slot = g_ptr_array_index (slots, i);
+      g_autofree char *name = NULL, *what = mfp_slot_describe (slot);
+
+      end = mfp_slots_run_end (slots, i);
+      name = mfp_slots_run_format (slots, i, end);
+      g_string_append_printf (text, "%s %s%s\n", name, mfp_slot_is_free (slot) ? "free" : "",
+                              what);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* The record of a card whose function 1 waits at 0000:02:00.1. */
+#define RECORD_OF_TWO                                                                          \
+  "<p:card xmlns:p='urn:virt-mfplug:card:1:abc' slot='0000:02:00'>"                            \
+  "<p:function host='0000:06:00.0' guest='0' alias='ua-x' taken='yes'/>"                       \
+  "<p:function host='0000:06:00.1' guest='1' alias='ua-y' taken='yes'/>"                       \
+  "<p:function host='0000:06:00.2' alias='ua-z' taken='yes'/></p:card>"
+
+typedef struct
+{
+  const char *name;
+  const char *machine;
+  const char *live;   /* devices; NULL: it is not to be changed */
+  const char *config; /* the same */
+  const char *metadata;
+  const char *expected;
+} Survey;
+
+static const Survey surveys[] = {
+  { "ports-in-the-order-of-their-addresses", Q35,
+    Q35_ROOT PORT ("10") PORT ("2") NIC ("0x02", "0x00") PORT ("3"), NULL, NULL,
+    "0000:02:00 interface net0\n0000:03:00 free\n0000:0a:00 free\n" },
+  { "free-slots-of-a-bridge-as-runs-between-what-is-there", Q35,
+    Q35_ROOT BUS ("7", "pcie-to-pci-bridge") NIC ("0x07", "0x01") DISK ("0x07", "0x05"), NULL,
+    NULL,
+    "0000:07:01 interface net0\n0000:07:02-04 free\n0000:07:05 disk virtio-disk0\n"
+    "0000:07:06-1f free\n" },
+  { "no-run-across-two-ports", Q35, Q35_ROOT PORT ("1") PORT ("2"), NULL, NULL,
+    "0000:01:00 free\n0000:02:00 free\n" },
+  { "everybody-in-one-slot", Q35,
+    Q35_ROOT PORT ("1") "<sound>" AT ("0x01", "0x00", "0x0") "</sound>"
+        "<rng>" AT ("0x01", "0x00", "0x1") "</rng>",
+    NULL, NULL, "0000:01:00 sound, rng\n" },
+  { "neighbours-of-one-kind-apart", PC, BUS ("1", "pci-bridge") NIC ("0x01", "0x1e")
+    NIC ("0x01", "0x1f"), NULL, NULL,
+    "0000:01:01-1d free\n0000:01:1e interface net0\n0000:01:1f interface net0\n" },
+  { "the-functions-of-a-card-that-libvirt-does-not-show", Q35,
+    Q35_ROOT PORT ("2") HOSTDEV ("0x06", AT ("0x02", "0x00", "0x0")), NULL, RECORD_OF_TWO,
+    "0000:02:00 hostdev 0000:06:00.0, hostdev 0000:06:00.1\n" },
+  { "who-is-in-a-slot-that-takes-no-card-anyway", Q35,
+    Q35_ROOT PORT_HOTPLUG ("1", "off") NIC ("0x01", "0x00"), NULL, NULL,
+    "0000:01:00 interface net0; hotplug='off'\n" },
+  { "no-need-of-hotplug-in-the-persistent-form", Q35, NULL,
+    Q35_ROOT PORT_HOTPLUG ("1", "off") BUS ("2", "pci-expander-bus"), NULL,
+    "0000:01:00 free\n0000:02:00-1f free\n" },
+  { "both-forms", Q35, Q35_ROOT PORT ("1") PORT ("2"), Q35_ROOT PORT ("1") NIC ("0x01", "0x00"),
+    NULL,
+    "0000:01:00 in the persistent configuration: interface net0 is there\n"
+    "0000:02:00 the persistent configuration has no such controller\n" },
+  { "nothing-without-slots", Q35, Q35_ROOT BUS ("1", "dmi-to-pci-bridge"), NULL, NULL, "" },
+};
+
+static void
+test_survey (gconstpointer data)
+{
+  const Survey *row = data;
+  g_autoptr (MfpGuest) live = row->live ? guest_of (row->machine, row->metadata, row->live) : NULL;
+  g_autoptr (MfpGuest) config
+      = row->config ? guest_of (row->machine, row->metadata, row->config) : NULL;
+  g_autofree char *text = describe_slots (live, config);
+
+  g_assert_cmpstr (text, ==, row->expected);
 }
 
 static void
@@ -820,6 +977,9 @@ main (int argc, char **argv)
   g_test_add_func ("/guest-pci/files/choice-and-bus-name", test_files);
   g_test_add_func ("/guest-pci/slot-is-shared/on-a-pseries-host-bridge", test_shared);
   g_test_add_func ("/guest-pci/files/full-guest-has-the-whole-message", test_file_full);
+  g_test_add_func ("/guest-pci/choose/a-crowded-guest-has-a-short-message", test_crowded);
+  FOR_EACH (i, surveys)
+    test_add_row ("/guest-pci/survey/tells-", surveys[i].name, &surveys[i], test_survey);
   g_test_add_func ("/guest-pci/parse/reads-the-domain", test_parse_domain);
   g_test_add_func ("/guest-pci/parse/reads-hostdevs-shown-and-held", test_parse_hostdev);
   g_test_add_func ("/guest-pci/parse/reads-the-iommu", test_parse_iommu);

@@ -181,6 +181,26 @@ test_guest_list (void)
                      "\"host_driver\":null,\"state\":\"plugged\"}]}]}");
 }
 
+/* An alias is somebody's own text. */
+static void
+test_slots_text (void)
+{
+  g_autoptr (MfpGuest) guest = test_guest (
+      "<domain type='kvm' id='1'><name>vm</name><devices>"
+      "<controller type='pci' index='1' model='pcie-root-port'/>"
+      "<controller type='pci' index='2' model='pci-bridge'/>"
+      "<disk><alias name='ua-&#x9b;1m&#x65e5;'/><address type='pci' bus='1' slot='0'/></disk>"
+      "</devices></domain>");
+  g_autoptr (GPtrArray) slots = mfp_guest_survey_slots (guest, NULL), none = g_ptr_array_new ();
+  g_autofree char *text = mfp_report_slots (guest, slots, MFP_FORMAT_TEXT);
+  g_autofree char *nothing = mfp_report_slots (guest, none, MFP_FORMAT_TEXT);
+
+  g_assert_cmpstr (text, ==,
+                   "0000:01:00     in use  pcie-root-port  disk ua-?1m\346\227\245\n"
+                   "0000:02:01-1f  free    pci-bridge\n");
+  g_assert_cmpstr (nothing, ==, "Domain 'vm' has no PCI bus with slots.\n");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -191,5 +211,6 @@ main (int argc, char **argv)
   g_test_add_func ("/report-list/host/json", test_host_json);
   g_test_add_func ("/report-list/nothing", test_nothing);
   g_test_add_func ("/report-list/guest", test_guest_list);
+  g_test_add_func ("/report-list/slots", test_slots_text);
   return g_test_run ();
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "common.h"
+#include "error.h"
 #include "report.h"
 
 #include <json-glib/json-glib.h>
@@ -30,6 +31,11 @@ add (MfpCard *card, const char *host, int guest_function, const char *driver)
   function->driver = g_strdup (driver);
 }
 
+static const GPtrArray none = { 0 };
+static const MfpJournal nothing_done
+    = { .steps = (GPtrArray *) &none, .warnings = (GPtrArray *) &none,
+        .drivers = (GPtrArray *) &none };
+
 /* Not in the guest's order. */
 static MfpCard *
 sample (void)
@@ -49,7 +55,8 @@ static void
 test_text (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  MfpReport report = { .command = "attach", .domain = "my guest", .changed = TRUE, .card = card };
+  MfpReport report = { .command = "attach", .domain = "my guest", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
   g_assert_cmpstr (text, ==,
@@ -82,7 +89,7 @@ test_headlines (void)
   FOR_EACH (i, rows)
     {
       MfpReport report = { .command = rows[i].command, .domain = rows[i].domain,
-                           .changed = rows[i].changed };
+                           .changed = rows[i].changed, .journal = &nothing_done };
       g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
       g_assert_cmpstr (text, ==, rows[i].text);
@@ -94,76 +101,151 @@ static void
 test_text_host (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  MfpReport report = { .command = "reclaim", .changed = TRUE, .card = card };
+  MfpReport report = { .command = "reclaim", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
   g_assert_true (g_str_has_prefix (text, "Given back to the host:\n  host 0000:01:00.1\n"));
   assert_lacks (text, "guest");
 }
 
+/* What became of the sample: one taken, and given back in the end. */
+static MfpJournal *
+sample_journal (const MfpCard *card)
+{
+  MfpJournal *journal = mfp_journal_new ();
+  const MfpStep take = { .kind = MFP_STEP_TAKE, .function = mfp_card_find_guest (card, 0) };
+  const MfpStep back = { .kind = MFP_STEP_GIVE_BACK, .function = take.function };
+  const MfpStep record = { .kind = MFP_STEP_RECORD };
+  g_autoptr (GError) failure = g_error_new_literal (MFP_ERROR, MFP_ERROR_FAILED, "no \"luck\"");
+  MfpJournalDriver *driver = mfp_journal_driver (journal, &take.function->host);
+
+  driver->before = g_strdup ("e1000e");
+  driver->after = g_strdup ("vfio-pci");
+  g_assert_true (mfp_journal_driver (journal, &take.function->host) == driver);
+  mfp_journal_begin_step (journal, &record, FALSE, 1000000);
+  mfp_journal_end_step (journal, NULL, 1000000);
+  mfp_journal_begin_step (journal, &take, FALSE, 1000000);
+  mfp_journal_end_step (journal, failure, 1500000);
+  mfp_journal_begin_step (journal, &back, TRUE, 1500000);
+  mfp_journal_end_step (journal, NULL, 3750000);
+  mfp_journal_warn (journal, "look \303\244");
+  return journal;
+}
+
+#define SAMPLE_STEPS                                                                              \
+  "\"steps\":["                                                                                   \
+  "{\"step\":\"record\",\"function\":null,\"undo\":false,\"seconds\":0.0,\"error\":null},"       \
+  "{\"step\":\"take\",\"function\":\"0000:01:00.1\",\"undo\":false,\"seconds\":0.5,"              \
+  "\"error\":\"no \\\"luck\\\"\"},"                                                               \
+  "{\"step\":\"give-back\",\"function\":\"0000:01:00.1\",\"undo\":true,\"seconds\":2.25,"         \
+  "\"error\":null}],\"warnings\":[\"look \303\244\"]"
+#define NO_STEPS "\"steps\":[],\"warnings\":[]"
+
 static void
 test_json (void)
 {
   g_autoptr (MfpCard) card = sample ();
+  g_autoptr (MfpJournal) journal = sample_journal (card);
   MfpReport report = { .command = "attach", .domain = "a \"b\" \303\244",
-                       .changed = TRUE, .card = card };
+                       .changed = TRUE, .card = card, .journal = journal };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
 
   assert_json (text,
                "{\"schema\":1,\"command\":\"attach\",\"domain\":\"a \\\"b\\\" \303\244\","
                "\"changed\":true,\"slot\":\"0000:05:00\",\"functions\":["
                "{\"host\":\"0000:01:00.1\",\"guest\":\"0000:05:00.0\",\"alias\":\"ua-1\","
-               "\"host_driver\":\"e1000e\"},"
+               "\"host_driver\":\"e1000e\",\"driver_before\":\"e1000e\","
+               "\"driver_after\":\"vfio-pci\"},"
                "{\"host\":\"0000:01:00.2\",\"guest\":\"0000:05:00.1\",\"alias\":\"ua-2\","
-               "\"host_driver\":\"e1000e\"},"
+               "\"host_driver\":\"e1000e\",\"driver_before\":null,\"driver_after\":null},"
                "{\"host\":\"0000:01:00.0\",\"guest\":null,\"alias\":\"ua-0\","
-               "\"host_driver\":\"vfio-pci\"},"
+               "\"host_driver\":\"vfio-pci\",\"driver_before\":null,\"driver_after\":null},"
                "{\"host\":\"0000:01:00.3\",\"guest\":null,\"alias\":\"ua-3\","
-               "\"host_driver\":null}]}");
+               "\"host_driver\":null,\"driver_before\":null,\"driver_after\":null}]," SAMPLE_STEPS
+               "}");
 }
 
 static void
 test_json_nothing (void)
 {
-  MfpReport report = { .command = "detach", .domain = "g", .changed = FALSE };
+  MfpReport report = { .command = "detach", .domain = "g", .changed = FALSE,
+                       .journal = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
 
   assert_json (text, "{\"schema\":1,\"command\":\"detach\",\"domain\":\"g\",\"changed\":false,"
-                     "\"slot\":null,\"functions\":[]}");
+                     "\"slot\":null,\"functions\":[]," NO_STEPS "}");
 }
 
 static void
 test_json_without_slot (void)
 {
   g_autoptr (MfpCard) card = mfp_card_new ();
-  MfpReport report = { .command = "detach", .domain = "g", .changed = TRUE, .card = card };
+  MfpReport report = { .command = "detach", .domain = "g", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
   g_autofree char *text = NULL;
 
   add (card, "0000:01:00.1", 1, NULL);
   text = mfp_report_format (&report, MFP_FORMAT_JSON);
   assert_json (text, "{\"schema\":1,\"command\":\"detach\",\"domain\":\"g\",\"changed\":true,"
                      "\"slot\":null,\"functions\":[{\"host\":\"0000:01:00.1\",\"guest\":null,"
-                     "\"alias\":\"ua-1\",\"host_driver\":null}]}");
+                     "\"alias\":\"ua-1\",\"host_driver\":null,\"driver_before\":null,"
+                     "\"driver_after\":null}]," NO_STEPS "}");
+}
+
+/* A recover may be about several. */
+static void
+test_several_cards (void)
+{
+  g_autoptr (MfpCard) first = mfp_card_new (), second = mfp_card_new ();
+  g_autoptr (GPtrArray) cards = g_ptr_array_new ();
+  MfpReport report = { .command = "recover", .domain = "g", .changed = TRUE, .cards = cards,
+                       .journal = &nothing_done };
+  g_autofree char *text = NULL, *json = NULL;
+
+  add (first, "0000:01:00.0", 0, NULL);
+  add (second, "0000:02:00.0", 0, "igb");
+  second->slot = test_address ("0000:05:00");
+  second->has_slot = TRUE;
+  g_ptr_array_add (cards, first);
+  g_ptr_array_add (cards, second);
+  text = mfp_report_format (&report, MFP_FORMAT_TEXT);
+  g_assert_cmpstr (text, ==,
+                   "Mended in domain 'g':\n"
+                   "  host 0000:01:00.0  guest - (held, not shown)\n"
+                   "  host 0000:02:00.0  guest 0000:05:00.0\n");
+  json = mfp_report_format (&report, MFP_FORMAT_JSON);
+  assert_json (json, "{\"schema\":1,\"command\":\"recover\",\"domain\":\"g\",\"changed\":true,"
+                     "\"cards\":[{\"slot\":null,\"functions\":[{\"host\":\"0000:01:00.0\","
+                     "\"guest\":null,\"alias\":\"ua-0\",\"host_driver\":null,"
+                     "\"driver_before\":null,\"driver_after\":null}]},"
+                     "{\"slot\":\"0000:05:00\",\"functions\":[{\"host\":\"0000:02:00.0\","
+                     "\"guest\":\"0000:05:00.0\",\"alias\":\"ua-0\",\"host_driver\":\"igb\","
+                     "\"driver_before\":null,\"driver_after\":null}]}]," NO_STEPS "}");
 }
 
 static void
 test_error (void)
 {
+  g_autoptr (MfpCard) card = sample ();
+  g_autoptr (MfpJournal) journal = sample_journal (card);
   g_autoptr (GError) error
       = g_error_new_literal (MFP_ERROR, MFP_ERROR_LEFT, "two\nlines \"quoted\" \303\244");
-  g_autofree char *text = mfp_report_format_error (error);
+  g_autofree char *text = mfp_report_format_error (error, journal);
 
   assert_json (text, "{\"schema\":1,\"error\":\"two\\nlines \\\"quoted\\\" \303\244\","
-                     "\"status\":5}");
+                     "\"status\":5,\"functions\":[{\"host\":\"0000:01:00.1\","
+                     "\"driver_before\":\"e1000e\",\"driver_after\":\"vfio-pci\"}]," SAMPLE_STEPS
+                     "}");
 }
 
 static void
 test_error_internal_code (void)
 {
   g_autoptr (GError) error = g_error_new_literal (MFP_ERROR, MFP_ERROR_BUSY, "x");
-  g_autofree char *text = mfp_report_format_error (error);
+  g_autofree char *text = mfp_report_format_error (error, &nothing_done);
 
-  assert_json (text, "{\"schema\":1,\"error\":\"x\",\"status\":1}");
+  assert_json (text, "{\"schema\":1,\"error\":\"x\",\"status\":1,\"functions\":[]," NO_STEPS "}");
 }
 
 static void
@@ -207,7 +289,8 @@ main (int argc, char **argv)
   g_test_add_func ("/report/json/has-every-member", test_json);
   g_test_add_func ("/report/json/of-nothing", test_json_nothing);
   g_test_add_func ("/report/json/without-slot-has-no-guest-address", test_json_without_slot);
-  g_test_add_func ("/report/error/has-message-and-status", test_error);
+  g_test_add_func ("/report/several-cards/are-all-told-of", test_several_cards);
+  g_test_add_func ("/report/error/has-message-status-and-what-was-done", test_error);
   g_test_add_func ("/report/error/status-of-an-internal-code-is-1", test_error_internal_code);
   g_test_add_func ("/report/format/parses-text-and-json", test_format_parse);
   g_test_add_func ("/report/format/refuses-anything-else", test_format_parse_bad);

@@ -190,8 +190,8 @@ let_pass (const World *world, gint64 time)
     {
       g_autofree char *refused = NULL;
 
-      world->ops->wait (world->ops, MIN (until, world->ops->now (world->ops) + TICK), &refused,
-                        NULL);
+      world->ops->wait (world->ops, MIN (until, world->ops->now (world->ops) + TICK), NULL,
+                        &refused, NULL);
     }
 }
 
@@ -1251,7 +1251,7 @@ open_libvirt (const Target *target)
 {
   MfpInterrupt *interrupt = mfp_interrupt_new ("interrupted", 1);
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpLibvirt) libvirt = mfp_libvirt_open (target->uri, interrupt, &error);
+  g_autoptr (MfpLibvirt) libvirt = mfp_libvirt_open (target->uri, FALSE, interrupt, NULL, &error);
 
   if (!libvirt || !mfp_libvirt_use_domain (libvirt, target->domain, &error))
     g_error ("%s", error->message);

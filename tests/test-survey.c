@@ -42,7 +42,8 @@ static const char *const functions[] = {
 static FakeHost
 fake_host (void)
 {
-  return (FakeHost){ .ops = { .host_function = fake_host_function }, .functions = functions };
+  return (FakeHost){ .ops = { .host_function = fake_host_function,
+                              .host_functions = test_host_functions }, .functions = functions };
 }
 
 static GArray *
@@ -254,7 +255,8 @@ no_interrupt (MfpOps *ops G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 }
 
 static gboolean
-no_event (MfpOps *ops G_GNUC_UNUSED, gint64 until G_GNUC_UNUSED, char **refused G_GNUC_UNUSED,
+no_event (MfpOps *ops G_GNUC_UNUSED, gint64 until G_GNUC_UNUSED,
+          GHashTable *awaited G_GNUC_UNUSED, char **refused G_GNUC_UNUSED,
           GError **error G_GNUC_UNUSED)
 {
   return TRUE;
@@ -279,6 +281,7 @@ test_vanished_when_taken (void)
   g_autoptr (GError) error = NULL;
 
   host.ops = (MfpOps){ .host_function = fake_host_function,
+                       .host_functions = test_host_functions,
                        .domain_xml = running_domain,
                        .set_metadata = note,
                        .take = take_what_is_there,

@@ -24,7 +24,7 @@ options_anywhere() {
   assert_golden whole.xml
   run attach q35 01:00 --dry-run
   assert_golden whole.xml
-  run -v attach q35 01:00 --dry-run --live
+  run -q attach q35 01:00 --dry-run --live
   assert_golden whole.xml
 }
 

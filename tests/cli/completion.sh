@@ -1,19 +1,29 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The completion, typed into a real interactive bash under a pty. expect TYPED ARGUMENTS...: what the command gets after TYPED
-# (\t: TAB; \e*: insert all completions) and Enter.
+# (\t: TAB; \e*: insert all completions) and Enter, in time.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 COMPLETION=$here/../bash-completion/virt-mfplug BINDIR=${VIRT_MFPLUG%/*}
 HOST=test://$here/data/host/q35.xml LOADER=/usr/share/bash-completion/bash_completion
+MANY=test://$here/data/cli/host.xml # domains of all kinds
 n=0 failed=0
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+server=
+trap 'rm -rf "$tmp"; [ -z "$server" ] || kill "$server"' EXIT
+# A domain with a space in its name, and a libvirt that never answers.
+sed 's|<name>q35</name>|<name>my q35</name>|' "$here/data/cli/host.xml" >"$tmp/odd.xml"
+mkfifo "$tmp/ready"
+python3 "$here/cli/silent-libvirt.py" "$tmp/socket" >"$tmp/ready" &
+server=$!
+read -r _ <"$tmp/ready"
+export SILENT="qemu+unix:///system?socket=$tmp/socket"
 rc=$tmp/rc
 # virsh nodedev-list does not work on test:/// (libvirt 9.0: unsupported flags); the rest is real.
 cat >"$tmp/virsh" <<'STUB'
 #!/bin/sh
 case " $* " in
+  *"$SILENT"*) exec /usr/bin/virsh "$@" ;;
   *" nodedev-list "*"pci"*) printf 'pci_0000_%s\n' 00_1f_2 01_00_0 01_00_1 02_00_0 02_00_3 03_00_0 ;;
   *) exec /usr/bin/virsh "$@" ;;
 esac
@@ -29,7 +39,7 @@ expect() {
   local typed=$1 want got
   shift
   want=GOT$(printf '<%s>' "$@")
-  got=$(printf '%b\nexit\n' "$typed" | TERM=dumb INPUTRC=/dev/null script -qec "bash --noprofile --rcfile $rc -i" /dev/null 2>&1 |
+  got=$(printf '%b\nexit\n' "$typed" | TERM=dumb INPUTRC=/dev/null timeout -k 1 60 script -qec "bash --noprofile --rcfile $rc -i" /dev/null 2>&1 |
     tr -d '\r' | grep -a '^GOT' | tail -n 1)
   n=$((n + 1))
   if [[ $got == "$want" ]]; then
@@ -56,17 +66,52 @@ expect "$c attach --slot 02:00 v\t" -c "$HOST" attach --slot 02:00 vm
 expect "$c attach vm 0000:01\t" -c "$HOST" attach vm 0000:01:00
 expect "$c attach vm 0000:01\t 0000:02\t" -c "$HOST" attach vm 0000:01:00 0000:02:00
 expect "$c attach vm \e*" -c "$HOST" attach vm 0000:01:00 0000:02:00
+expect "$c attach vm 0000:01:00 \\e*" -c "$HOST" attach vm 0000:01:00 0000:02:00 # not 01 again
+expect "$c attach --file=x vm 0000:01\t" -c "$HOST" attach --file=x vm 0000:01 # the document has them
 expect "$c recover v\t 0000:01\t" -c "$HOST" recover vm 0000:01 # no device
 expect 'virt-mfplug recover --dr\t' recover --dry-run
 expect "$c reclaim 0000:01\t 0000:02\t" -c "$HOST" reclaim 0000:01:00 0000:02:00
+expect "$c reclaim 0000:01:00 \\e*" -c "$HOST" reclaim 0000:01:00 0000:02:00
 expect "$c reclaim v\t" -c "$HOST" reclaim v # no domain
 expect 'virt-mfplug reclaim --format=j\t' reclaim --format=json
 expect "$c list v\t 0000:01\t" -c "$HOST" list vm 0000:01 # no device
 expect 'virt-mfplug list --al\t' list --all
+expect 'virt-mfplug list --sl\t' list --slots
 expect 'virt-mfplug list --format=j\t' list --format=json
 expect "$c attach --config v\t --dry\t" -c "$HOST" attach --config vm --dry-run
 expect 'virt-mfplug attach --file /etc/hostn\t' attach --file /etc/hostname
 expect 'virt-mfplug attach --file=/etc/hostn\t' attach --file=/etc/hostname
+m="virt-mfplug -c $MANY"
+# Running domains, or all where a shut-off one will do.
+expect "$m attach off-c\t" -c "$MANY" attach off-c
+expect "$m attach --live off-c\t" -c "$MANY" attach --live off-c
+expect "$m attach --config off-c\t" -c "$MANY" attach --config off-card
+expect "$m detach off-c\t" -c "$MANY" detach off-c
+expect "$m detach --persistent off-c\t" -c "$MANY" detach --persistent off-card
+expect "$m detach --current off-c\t" -c "$MANY" detach --current off-card
+expect "$m recover off-c\t" -c "$MANY" recover off-c
+expect "$m list off-c\t" -c "$MANY" list off-card
+expect "$m list --slots off-c\t" -c "$MANY" list --slots off-card
+# What the domain has, or all where its persistent XML is meant.
+expect "$m detach card \e*" -c "$MANY" detach card 0000:02:00 0000:06:00
+expect "$m detach card 0000:06:00 \e*" -c "$MANY" detach card 0000:06:00 0000:02:00
+expect "$m detach --config card 0000:01\t" -c "$MANY" detach --config card 0000:01:00
+expect "$m detach q35 0\t" -c "$MANY" detach q35 0 # it has none
+# Free guest slots, of bridges too.
+expect "$m attach q35 --slot \e*" -c "$MANY" attach q35 --slot 0000:03:00 0000:04:00
+expect "$m attach q35 --slot=0000:04\t" -c "$MANY" attach q35 --slot=0000:04:00
+expect "$m attach card --slot 0\t" -c "$MANY" attach card --slot 0000:04:00
+expect "$m attach pc --slot 0000:00:0\e*" -c "$MANY" attach pc --slot 0000:00:02 0{4,5,6,7,8,9,a,b,c,d,e,f} # readline cuts at :
+expect "$m attach --slot 0\t" -c "$MANY" attach --slot 0 # of which domain?
+expect "virt-mfplug -c test://$tmp/odd.xml attach my\t --slot 0000:04\t" -c "test://$tmp/odd.xml" attach 'my q35' --slot 0000:04:00
+expect "virt-mfplug -c test://$tmp/odd.xml attach 'my q35' --slot 0000:04\t" -c "test://$tmp/odd.xml" attach 'my q35' --slot 0000:04:00
+expect 'virt-mfplug attach --live --li\t' attach --live --li # once will do
+expect 'virt-mfplug attach --rest=keep --res\t' attach --rest=keep --res
+# A libvirt that is away, and one that hangs.
 expect 'virt-mfplug -c nosuch:/// attach v\t' -c nosuch:/// attach v
+expect "virt-mfplug -c '$SILENT' attach v\t" -c "$SILENT" attach v
+expect "virt-mfplug -c '$SILENT' attach vm 0\t" -c "$SILENT" attach vm 0
+expect "virt-mfplug -c '$SILENT' attach vm --slot 0\t" -c "$SILENT" attach vm --slot 0
+expect "virt-mfplug -c '$SILENT' detach vm 0\t" -c "$SILENT" detach vm 0
 echo "1..$n"
 exit $failed

@@ -82,7 +82,7 @@ nothing_there_json() {
   run detach --format json q35 01:00
   assert_done
   assert_json 'it == {"schema": 1, "command": "detach", "domain": "q35", "changed": False,
-    "slot": None, "functions": []}'
+    "slot": None, "functions": [], "steps": [], "warnings": []}'
 }
 
 nothing_there_quiet() {
@@ -103,7 +103,7 @@ live_on_shut_off() {
 
 driver_cannot_plug() {
   run detach --config off-card 06:00
-  assert_error 3 "libvirt's TEST driver cannot plug a multifunction card; supported is QEMU, and with --via libvirt a driver that takes multifunction addresses by itself. --dry-run works here"
+  assert_error 3 "libvirt's test driver cannot plug a multifunction card; supported is QEMU, and with --via libvirt a driver that takes multifunction addresses by itself. --dry-run works here"
 }
 
 check "a whole card, leftovers included" whole

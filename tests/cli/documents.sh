@@ -90,7 +90,7 @@ occupied_slot() {
   { echo '<devices>'; hostdev 0 "<address type='pci' bus='1' slot='0' function='0'/>"
     echo '</devices>'; } | document
   run attach --dry-run q35 --file "$scratch/document.xml"
-  assert_error 3 "guest slot 0000:01:00 of domain 'q35' cannot be used: interface is there"
+  assert_error 3 "guest slot 0000:01:00 (pcie-root-port) of domain 'q35' cannot be used: interface is there"
 }
 
 port() { # INDEX

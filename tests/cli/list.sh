@@ -233,6 +233,112 @@ domain_with_nothing() {
   done
 }
 
+slots() {
+  run list --slots q35
+  assert_done
+  assert_stdout "0000:01:00  in use    pcie-root-port  interface
+0000:02:00  in use    pcie-root-port  disk
+0000:03:00  free      pcie-root-port
+0000:04:00  free      pcie-root-port
+0000:05:00  unusable  pcie-root-port  hotplug='off'"
+}
+
+slots_in_runs() {
+  run list --slots pc
+  assert_done
+  assert_stdout "0000:00:01     in use  pci-root  the chipset
+0000:00:02     free    pci-root
+0000:00:03     in use  pci-root  interface
+0000:00:04-1e  free    pci-root
+0000:00:1f     in use  pci-root  disk"
+}
+
+slots_of_card() {
+  run list --slots card
+  assert_done
+  assert_stdout_has "0000:02:00  in use  pcie-root-port  hostdev 0000:06:00.0, hostdev 0000:06:00.2"
+  run list --slots interrupted
+  assert_done
+  assert_stdout_has "hostdev 0000:06:00.2; another attach holds it, or was interrupted there"
+}
+
+# The persistent XML, where a port with hotplug='off' will do.
+slots_shut_off() {
+  grep -q "<target chassis='2' port='0x11' hotplug='off'/>" "$scratch/host.xml"
+  run list --slots off
+  assert_done
+  assert_stdout "0000:01:00  in use  pcie-root-port  interface
+0000:02:00  free    pcie-root-port"
+  run list --slots --format json off
+  assert_done
+  assert_json 'not it["running"]'
+}
+
+slots_iommu() {
+  run list --slots viommu
+  assert_done
+  assert_stdout "0000:01:00     unusable  pcie-root-port      the guest has an IOMMU, so only a pcie-to-pci-bridge will do
+0000:02:01-1f  free      pcie-to-pci-bridge"
+}
+
+no_slots() {
+  run list --slots q35-bare
+  assert_done
+  assert_stdout "Domain 'q35-bare' has no PCI bus with slots."
+  run list --slots q35-bare --format json
+  assert_done
+  assert_json 'it["slots"] == []'
+}
+
+slots_json() {
+  run list --slots --format json q35
+  assert_done
+  assert_json 'set(it) == {"schema", "command", "domain", "running", "slots"}'
+  assert_json 'it["schema"] == 1 and it["command"] == "list" and it["domain"] == "q35"'
+  assert_json 'it["running"] and it["slots"][0] == {"slot": "0000:01:00", "free": False,
+    "controller": "pcie-root-port", "occupants": ["interface"], "reason": None}'
+  assert_json 'it["slots"][2] == {"slot": "0000:03:00", "free": True, "occupants": [],
+    "controller": "pcie-root-port", "reason": None}'
+  assert_json '[s["reason"] for s in it["slots"] if not s["free"] and not s["occupants"]] == [
+    "hotplug=\u0027off\u0027"]'
+  # Each slot is an object of its own.
+  run list --slots --format json pc
+  assert_done
+  assert_json '[s["slot"] for s in it["slots"]] == ["0000:00:%02x" % n for n in range(1, 32)]'
+}
+
+# What list --slots calls free, attach takes, and nothing else: of each line the
+# first slot.
+slots_as_attach() {
+  for name in q35 pc viommu off-card; do
+    run list --slots "$name"
+    assert_done
+    [ -s "$scratch/stdout" ] || fail "no slots"
+    mv "$scratch/stdout" "$scratch/slots"
+    while read -r slot word rest; do
+      echo "$name: $slot $word $rest"
+      run attach --dry-run --slot "${slot%-*}" "$name" 01:00
+      if [ "$word" = free ]; then
+        assert_status 0
+      else
+        assert_error_has 3 "cannot be used"
+      fi
+    done <"$scratch/slots"
+  done
+}
+
+slots_unsupported() {
+  run list --slots s390
+  assert_error 3 "domain 's390' is a s390x machine; supported are x86_64, i686, ppc64, ppc64le and aarch64"
+}
+
+slots_usage() {
+  run list --slots
+  assert_error 2 "list --slots takes a domain"
+  run list --slots --all q35
+  assert_error 2 "--slots does not go with --all, since it lists all slots"
+}
+
 no_such_domain() {
   run list nobody
   assert_error_has 3 "no domain 'nobody': libvirt says: Domain not found"
@@ -284,6 +390,16 @@ check "a detach that was begun" leaving
 check "native multifunction, and an interface" native
 check "a function that is held without a record" held
 check "a domain with nothing" domain_with_nothing
+check "--slots: free ones, occupants and reasons" slots
+check "--slots: free slots of a bridge as a range" slots_in_runs
+check "--slots: all functions of a card, and one that was interrupted" slots_of_card
+check "--slots of a shut-off domain" slots_shut_off
+check "--slots with a guest IOMMU" slots_iommu
+check "--slots of a domain without any" no_slots
+check "--slots as JSON" slots_json
+check "--slots calls free what attach takes" slots_as_attach
+check "--slots of an architecture that is not supported" slots_unsupported
+check "--slots: wrong usage" slots_usage
 check "no such domain" no_such_domain
 check "no connection" no_connection
 check "--quiet prints the list" quiet

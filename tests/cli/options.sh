@@ -196,7 +196,7 @@ bad_functions() {
 # assert_json_error STATUS: stdout is the error as JSON, stderr as text.
 assert_json_error() {
   assert_status "$1"
-  assert_json "set(it) == {'schema', 'error', 'status'} and it['schema'] == 1"
+  assert_json "set(it) == {'schema', 'error', 'status', 'functions', 'steps', 'warnings'} and it['schema'] == 1"
   assert_json "it['status'] == $1 and len(it['error']) > 0"
   python3 -c '
 import json, sys

@@ -6,25 +6,10 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-cat >"$scratch/silent.py" <<'PYTHON'
-import socket, sys, time
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen()
-print("ready", flush=True)
-kept = []
-server.settimeout(60)
-try:
-    while True:
-        kept.append(server.accept()[0])
-except TimeoutError:
-    pass
-PYTHON
-
 # One signal ends the program while it waits for the connection.
 signal_while_connecting() {
   mkfifo "$scratch/ready"
-  python3 "$scratch/silent.py" "$scratch/socket" >"$scratch/ready" &
+  python3 "$tests/cli/silent-libvirt.py" "$scratch/socket" >"$scratch/ready" &
   server=$!
   read -r _ <"$scratch/ready"
   "$VIRT_MFPLUG" -c "qemu+unix:///system?socket=$scratch/socket" attach vm 01:00 \

@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "host-device.h"
+#include "host-use.h"
 
 static void
 check_function (const MfpHostFunction *function)
@@ -25,10 +26,14 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autofree char *xml = fuzz_text (data, size);
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) error = NULL, use_error = NULL;
   g_autoptr (MfpHostFunction) function = mfp_host_function_parse (xml, &error);
+  g_autoptr (MfpHostUse) use = mfp_host_use_parse (xml, &use_error);
 
   fuzz_assert_outcome (function != NULL, error);
+  fuzz_assert_outcome (use != NULL, use_error);
+  if (use)
+    g_assert_cmpstr (use->parent, !=, NULL);
   if (function)
     check_function (function);
   return 0;

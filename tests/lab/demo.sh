@@ -21,13 +21,15 @@ host_lists() {
   printf '\nThe host has the card on these drivers:\n    %s\n' "$(drivers $card)"
 }
 
+show virt-mfplug list
 host_lists
 guest_lists
-show virt-mfplug --verbose attach $DOMAIN $card
+show virt-mfplug attach $DOMAIN $card
 wait_guest_sees '10d3|[0-9]:00.3' 120
 guest_lists
 host_lists
-show virt-mfplug --verbose detach $DOMAIN $card
+show virt-mfplug list $DOMAIN
+show virt-mfplug detach $DOMAIN $card
 wait_guest_misses '0[1-9]:00.3' 60
 guest_lists
 host_lists

@@ -1,37 +1,58 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What is shown of each kind of machine and bus: source /lab/kinds.sh after lib.sh. The card is that of 0000:01:00, four functions.
+# What is shown of each kind of machine and bus: source /lab/kinds.sh after lib.sh. The card has four functions.
 # The guest gives buses numbers of its own, so its view is told by what appears: one slot more, with certain functions.
 
-KIND_CARD=0000:01:00
+KIND_CARD=${CARDS[0]}
+# Seconds: a guest is slow while another is emulated beside it. A scenario about a slower kind sets it before.
+PATIENCE=${PATIENCE:-400}
 
-# nics: the functions of cards like ours that the guest sees, as "01:1f.0 01:1f.1 "
-nics() { guest_lspci | awk '/8086:10d3/ { print $1 }' | tr '\n' ' '; }
+# nics: sets NICS to the functions of cards like ours that the guest sees: (01:1f.0 01:1f.1)
+nics() {
+  local line
+  NICS=()
+  read_report
+  for line in "${REPORT[@]}"; do
+    [[ ! $line =~ ^PCI\ ([^ ]+)\ .*8086:10d3 ]] || NICS+=("${BASH_REMATCH[1]}")
+  done
+}
 
 # sees FUNCTIONS: whether the guest sees one slot with exactly these functions, as in "0 1 2 3"
 sees() {
-  local slots functions
-  slots=$(nics | tr ' ' '\n' | sed '/^$/d; s/\..*//' | sort -u | wc -l)
-  functions=$(nics | tr ' ' '\n' | sed '/^$/d; s/.*\.//' | sort | tr '\n' ' ')
-  [[ "$slots $functions" == "1 $1 " ]]
+  local functions slots
+  nics
+  functions=("${NICS[@]##*.}") slots=("${NICS[@]%.*}")
+  [[ "${functions[*]}" == "$1" && ${slots[*]//"${slots[0]:-}"/} =~ ^\ *$ ]]
 }
-sees_none() { [[ -z $(nics) ]]; }
+sees_none() { nics; [[ ${#NICS[@]} == 0 ]]; }
+# in_time CONDITION...: it holds before the patience ends
+in_time() { wait_for "$PATIENCE" "$@" || { diag "the guest sees: ${NICS[*]}"; return 1; }; }
 
 # gone NAME: after a detach or a rollback nothing is left anywhere
 gone() {
   is "$(card_place $KIND_CARD)" out "$1: all functions are back on their host driver, libvirt and QEMU have none"
   unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "$1: no record is left"
-  passes "$1: the guest sees none" wait_for 120 sees_none || diag "it sees: $(nics)"
+  passes "$1: the guest sees none" in_time sees_none
 }
 
-# whole_card NAME OPTIONS SLOT: attach and detach of the whole card, which comes into that guest slot
-whole_card() {
+# plug_card NAME OPTIONS SLOT: attach of the whole card, which comes into that guest slot
+plug_card() {
   # shellcheck disable=SC2086 # words
   runs 0 "$1: attach" virt-mfplug attach $2 "$DOMAIN" $KIND_CARD
   like "$output" "guest $3.0" "$1: attach: into $3"
-  passes "$1: attach: the guest sees all four functions in one slot" wait_for 180 sees "0 1 2 3"
-  runs 0 "$1: detach" virt-mfplug detach "$DOMAIN" $KIND_CARD
+  passes "$1: attach: the guest sees all four functions in one slot" in_time sees "0 1 2 3"
+}
+
+# unplug_card NAME
+unplug_card() {
+  runs 0 "$1: detach" virt-mfplug detach --timeout "$PATIENCE" "$DOMAIN" $KIND_CARD
   gone "$1: detach"
+}
+
+# whole_card NAME OPTIONS SLOT: attach and detach of the whole card
+whole_card() {
+  plug_card "$@"
+  unplug_card "$1"
 }
 
 # partial_card NAME OPTIONS SLOT: functions 0 and 2 shown, 1 and 3 held
@@ -39,9 +60,8 @@ partial_card() {
   # shellcheck disable=SC2086
   runs 0 "$1: partial" virt-mfplug attach --functions 0,2 --rest unassigned $2 "$DOMAIN" $KIND_CARD
   like "$output" "guest $3.2" "$1: partial: into $3"
-  passes "$1: partial: the guest sees exactly two functions" wait_for 180 sees "0 2"
-  runs 0 "$1: partial: detach" virt-mfplug detach "$DOMAIN" $KIND_CARD
-  gone "$1: partial: detach"
+  passes "$1: partial: the guest sees exactly two functions" in_time sees "0 2"
+  unplug_card "$1: partial"
 }
 
 # rolled_back NAME BUS SLOT: QEMU refuses the queue, as somebody put a device there behind libvirt's back

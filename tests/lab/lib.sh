@@ -6,14 +6,20 @@
 # Which guest: one of /lab/guest/*.xml; a script that is about another sets it before it sources this.
 GUEST=${GUEST:-l2}
 DOMAIN=$GUEST
-CARDS=(0000:01:00 0000:02:00 0000:03:00 0000:04:00 0000:05:00 0000:06:00)
+# Scenarios about l2, about its twin and about the others run beside each other, so each have cards of their own.
+case $GUEST in
+  l2) CARDS=(0000:01:00 0000:02:00 0000:03:00 0000:04:00) ;;
+  twin) CARDS=(0000:05:00 0000:06:00) ;;
+  *) CARDS=(0000:07:00 0000:08:00) ;;
+esac
 HOST_DRIVER=e1000e
 GUEST_DIR=/var/lib/libvirt/images/$GUEST
 # The kernel and the initramfs that all x86 guests share, or those of a guest of another architecture.
 GUEST_FILES=/lab/guest
 [[ ! -d /lab/guest/$GUEST ]] || GUEST_FILES+=/$GUEST
 SERIAL_LOG=$GUEST_DIR/serial.log
-PRISTINE=/tmp/pristine-$GUEST
+
+shopt -s extglob
 
 diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
 t() { local now; read -r now _ </proc/uptime; diag "[$now] $*"; }
@@ -62,18 +68,26 @@ bail_out() { echo "Bail out! $*"; exit 1; }
 plan() { echo "1..$1"; tap_planned=$1; }
 
 done_testing() {
+  # A guest that idles takes its part of the processors all the same.
+  guest_off
   [[ -n ${tap_planned:-} ]] || plan "$tap_number"
   [[ $tap_failed == 0 && $tap_planned == "$tap_number" ]] || exit 1
   exit 0
 }
 
+# json_has TEXT EXPRESSION: whether TEXT is JSON, and the Python EXPRESSION on it, called "it", is true
+json_has() { python3 -c 'import json, sys; it = json.loads(sys.argv[1]); sys.exit(not eval("(" + sys.argv[2] + ")"))' "$@" || { diag "$1"; return 1; }; }
+
+# What nobody writes to: a read waits on it, where sleep would be another process.
+exec {NAP}<> <(:)
+
 # wait_for SECONDS COMMAND...: until the command succeeds.
 wait_for() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + $1)) unread
   shift
   until "$@"; do
     ((SECONDS < end)) || return 1
-    sleep 0.3
+    read -r -t 0.3 -u "$NAP" unread || true
   done
 }
 
@@ -167,17 +181,30 @@ queue() {
   [[ $answer != *'"error"'* ]] || { diag "$answer"; return 1; }
 }
 
-# The library makes a new connection after this, as every client must.
+# libvirtd_restart [SIGNAL [OPTION...]]: ends libvirtd and starts it, with these options. The library makes a new connection
+# after this, as every client must.
 libvirtd_restart() {
-  local pid
+  local signal=${1:--TERM} pid
   pid=$(cat /run/libvirtd.pid)
-  kill "${1:--TERM}" "$pid"
+  kill "$signal" "$pid"
   wait_for 30 eval "[[ ! -d /proc/$pid ]]" || { diag "libvirtd ($pid) does not end"; return 1; }
-  libvirtd -d </dev/null
+  libvirtd -d "${@:2}" </dev/null
   wait_for 60 eval 'virsh -q uri >/dev/null 2>&1'
 }
 
 # --- virt-mfplug, disturbed ------------------------------------------------------------------------------------------
+
+# ensure WHERE: brings $card "in" or "out" for what comes next, by the words ${attach[@]} and ${detach[@]}, if it is elsewhere
+ensure() {
+  [[ $(card_place "$card") != "$1" ]] || return 0
+  case $1 in
+    in) runs 0 "attach" virt-mfplug "${attach[@]}" ;;
+    out) runs 0 "detach" virt-mfplug "${detach[@]}" ;;
+  esac
+}
+
+# What --verbose prints at the beginning of a step, and not for a call or a warning.
+step_line='^virt-mfplug: (\(back\) )?[a-z]+ '
 
 # at_step STEP ACTION COMMAND...: runs virt-mfplug, and "ACTION PID" when it says that it begins that step (from 1).
 # Then $status is its exit status, $output what it printed, $errors what it said.
@@ -191,6 +218,7 @@ at_step() {
   errors=
   while IFS= read -r line; do
     errors+=$line$'\n'
+    [[ $line =~ $step_line ]] || continue
     count=$((count + 1))
     [[ $count != "$step" ]] || $action "$pid"
   done </tmp/progress
@@ -203,7 +231,7 @@ at_step() {
 count_steps() {
   at_step 0 : "$@"
   [[ $status == 0 ]] || { diag "$errors"; return 1; }
-  steps=$(grep -c '^virt-mfplug: ' <<<"$errors")
+  steps=$(grep -cE "$step_line" <<<"$errors")
 }
 
 # What virt-mfplug cares about, in one text to compare: libvirt's hostdevs, QEMU's ids of ours, the records, the drivers.
@@ -230,91 +258,73 @@ card_place() {
   fi
 }
 
+# fate NAME CARD PLACE-WHEN-DONE PLACE-WHEN-UNDONE: after at_step, one of them is where the card is, in keeping with $status
+fate() {
+  local place
+  place=$(card_place "$2")
+  case $status in
+    0) is "$place" "$3" "$1: done" ;;
+    1)
+      is "$place" "$4" "$1: undone"
+      like "$errors" "Everything was undone" "$1: says so"
+      ;;
+    *) not_ok "$1: done or undone" "exit status $status"$'\n'"$errors" ;;
+  esac
+}
+
 # --- The guest ------------------------------------------------------------------------------------------------------
 # Its first process reports on the serial log; see guest/init for the format.
 
-# What the guest saw when it last said so. A restored guest says nothing anew: guest_restore puts the list of the saved one
-# into the log, so that nothing a former guest said counts.
-guest_report() {
-  tr -d '\r' <"$SERIAL_LOG" | awk '
-    $1 == "RESTORED" { list = "" }
-    $1 == "SEES" { block = $0; number = $2; next }
-    $1 == "PCI" { block = block "\n" $0 }
-    $1 == "LISTED" && $2 == number { list = block }
-    END { print list }'
+# By the shell alone: a wait asks this again and again, and the processes of a pipe cost the nested machine more than the guest itself.
+
+# read_report: sets REPORT to what the guest saw when it last said so: its line SEES, and one PCI for each function. A restored guest
+# says nothing anew: guest_restore puts the list of the saved one into the log, so that nothing a former guest said counts.
+read_report() {
+  local lines line number='' i
+  REPORT=()
+  mapfile -t lines <"$SERIAL_LOG"
+  for ((i = ${#lines[@]} - 1; i >= 0; i--)); do
+    line=${lines[i]%$'\r'}
+    case $line in
+      RESTORED) break ;;
+      "LISTED "*) number=${line#LISTED } REPORT=() ;;
+      "SEES $number" | "SEES $number "*)
+        REPORT=("$line" "${REPORT[@]}")
+        return
+        ;;
+      "SEES "*) number='' ;; # the end of this list is missing
+      "PCI "*) [[ -z $number ]] || REPORT=("$line" "${REPORT[@]}") ;;
+    esac
+  done
+  REPORT=('')
 }
 
 # The addresses in one line, as the guest has them: "00:00.0 00:01.0 ... 01:00.0"
-guest_sees() { guest_report | awk '$1 == "SEES" { $1 = $2 = ""; print substr($0, 3) }'; }
+guest_sees() { read_report; echo "${REPORT[0]##SEES +([0-9])*( )}"; }
 
 # Like lspci -n: "01:00.0 0200: 8086:10d3 (rev 00, prog-if 00)" for each function
-guest_lspci() { guest_report | sed -n 's/^PCI //p'; }
+guest_lspci() { read_report; [[ ${#REPORT[@]} == 1 ]] || printf '%s\n' "${REPORT[@]:1}" | sed 's/^PCI //'; }
 
-serial_mark() { SERIAL_MARK=$(stat -c %s "$SERIAL_LOG"); }
-serial_since_mark() { tail -c "+$((SERIAL_MARK + 1))" "$SERIAL_LOG" | tr -d '\r'; }
+serial_mark() { local lines; mapfile -t lines <"$SERIAL_LOG"; SERIAL_MARK=${#lines[@]}; }
+# What came since the mark, into LINES.
+serial_since_mark() { mapfile -t -s "$SERIAL_MARK" LINES <"$SERIAL_LOG"; LINES=("${LINES[@]%$'\r'}"); }
 
 # A word from the guest since the mark, in a line of its own: it lives, and guest_sees is what it sees now.
-guest_spoke() { serial_since_mark | grep -qE '^(ALIVE|LISTED) [0-9]+$'; }
+guest_spoke() {
+  local line
+  serial_since_mark
+  for line in "${LINES[@]}"; do
+    [[ ! $line =~ ^(ALIVE|LISTED)\ [0-9]+$ ]] || return 0
+  done
+  return 1
+}
 guest_fresh() { serial_mark; wait_for "${1:-60}" guest_spoke; }
 
 # wait_guest_sees PATTERN SECONDS; wait_guest_misses PATTERN SECONDS. The pattern is an ERE over the addresses.
-guest_matches() { [[ $(guest_sees) =~ $1 ]]; }
-guest_differs() { [[ ! $(guest_sees) =~ $1 ]]; }
+guest_matches() { read_report; [[ ${REPORT[0]} =~ $1 ]]; }
+guest_differs() { read_report; [[ ! ${REPORT[0]} =~ $1 ]]; }
 wait_guest_sees() { wait_for "${2:-120}" guest_matches "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
 wait_guest_misses() { wait_for "${2:-120}" guest_differs "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
-
-# What a saved guest depends on. It is kept on the other side, since its boot is what takes longest in the lab.
-guest_key() {
-  { grep " $GUEST.xml$" /lab/guest/key; grep -E " (vmlinux|initrd)$" "$GUEST_FILES/key"; qemu-system-x86_64 --version; libvirtd --version; } | sha256sum | cut -c 1-20
-}
-
-# shellcheck disable=SC2120 # by scenarios
-# guest_start [SECONDS]: define the guest and boot it, until it has spoken
-guest_start() {
-  guest_off
-  mkdir -p "$GUEST_DIR"
-  cp "$GUEST_FILES"/{vmlinux,initrd} "$GUEST_DIR/"
-  rm -f "$SERIAL_LOG"
-  virsh -q define "/lab/guest/$GUEST.xml" || return 1
-  t "guest: boot"
-  virsh -q start "$DOMAIN" || return 1
-  SERIAL_MARK=0
-  wait_for "${1:-600}" guest_spoke || { diag "$(tail -n 20 "$SERIAL_LOG")"; return 1; }
-  t "guest: up"
-}
-
-# Boot the guest and save it, once per lab; every scenario then starts from the saved one. It may be booted already by boot-ahead.sh.
-guest_boot() {
-  (
-    flock 9
-    [[ -e $PRISTINE.save ]] || guest_boot_once
-  ) 9>"$PRISTINE.lock"
-}
-
-guest_boot_once() {
-  local kept
-  kept=/mbox/saved/$GUEST-$(guest_key)
-  if [[ -e $kept/save && ${LAB_FRESH_GUEST:-0} == 0 ]]; then
-    guest_off
-    mkdir -p "$GUEST_DIR"
-    cp "$GUEST_FILES"/{vmlinux,initrd} "$GUEST_DIR/"
-    cp "$kept/list" "$PRISTINE.list"
-    cp "$kept/save" "$PRISTINE.new"
-    mv "$PRISTINE.new" "$PRISTINE.save"
-    t "guest: saved by an earlier lab"
-    return
-  fi
-  # shellcheck disable=SC2119
-  guest_start || return 1
-  guest_report >"$PRISTINE.list"
-  virsh -q save "$DOMAIN" "$PRISTINE.new" || return 1
-  mv "$PRISTINE.new" "$PRISTINE.save"
-  t "guest: saved"
-  rm -rf "/mbox/saved/$GUEST"-*
-  mkdir -p "$kept"
-  cp "$PRISTINE.list" "$kept/list"
-  cp "$PRISTINE.save" "$kept/new" && mv "$kept/new" "$kept/save"
-}
 
 guest_off() {
   case $(virsh -q domstate "$DOMAIN" 2>/dev/null) in
@@ -330,19 +340,28 @@ unconfine() {
   virsh -q define /tmp/unconfined.xml
 }
 
+# A key pressed on the console, where that is a terminal. A restored pseries guest sleeps until something interrupts it: QEMU saves
+# no decrementer before 8.2. QEMU looks once in a second whether a terminal is open.
+wake() {
+  local console
+  console=$(virsh -q ttyconsole "$DOMAIN" 2>/dev/null) || return 0
+  [[ ! -c $console ]] || { echo; sleep 3; } >"$console"
+}
+
 # guest_restore [unconfined]: the guest as it was when saved, its persistent definition too; all cards with the host.
 guest_restore() {
-  local number options=()
-  # shellcheck disable=SC2119
-  guest_boot && guest_off && give_back "${CARDS[@]}" || return 1
+  local saved=/lab/saved/$GUEST number
+  guest_off && give_back "${CARDS[@]}" || return 1
+  mkdir -p "$GUEST_DIR"
+  cp -n "$GUEST_FILES"/{vmlinux,initrd} "$saved/save" "$GUEST_DIR/"
   virsh -q define "/lab/guest/$GUEST.xml" || return 1
-  if [[ ${1:-} == unconfined ]]; then
-    unconfine || return 1
-    options=(--xml /tmp/unconfined.xml)
-  fi
-  number=$(awk '{ print $2; exit }' "$PRISTINE.list")
-  { printf '\nRESTORED\n'; cat "$PRISTINE.list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
-  virsh -q restore "$PRISTINE.save" "${options[@]}" || return 1
+  [[ ${1:-} != unconfined ]] || unconfine || return 1
+  number=$(awk '{ print $2; exit }' "$saved/list")
+  { printf '\nRESTORED\n'; cat "$saved/list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
+  # Its own definition, as the files of the saved one are where it was booted.
+  virsh dumpxml --inactive "$DOMAIN" >/tmp/definition.xml
+  virsh -q restore "$GUEST_DIR/save" --xml /tmp/definition.xml || return 1
+  wake
   guest_fresh 300 || { diag "the restored guest is silent"; return 1; }
   t "guest: restored"
 }

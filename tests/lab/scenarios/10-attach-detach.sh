@@ -56,8 +56,14 @@ runs 0 "detach them" virt-mfplug detach $DOMAIN 03:00 04:00
 
 # A function that was on vfio-pci before.
 take $card.2
-runs 0 "attach with a function that was on vfio-pci beforehand" virt-mfplug attach $DOMAIN $card
-runs 0 "detach it" virt-mfplug detach $DOMAIN $card
+runs 0 "attach with a function that was on vfio-pci beforehand" virt-mfplug attach --format json $DOMAIN $card
+passes "JSON has the host drivers before and after" json_has "$output" "[(f['driver_before'], f['driver_after']) for f in it['functions']] ==
+  [('e1000e', 'vfio-pci'), ('e1000e', 'vfio-pci'), ('vfio-pci', 'vfio-pci'), ('e1000e', 'vfio-pci')]"
+passes "and the steps" json_has "$output" "[s['step'] for s in it['steps'] if s['seconds'] >= 0 and not s['undo'] and not s['error']] ==
+  ['record', 'claim'] + ['take'] * 3 + ['hold'] * 3 + ['queue'] * 3 + ['plug', 'verify']"
+runs 0 "detach it" virt-mfplug detach --format json $DOMAIN $card
+passes "JSON has the host drivers before and after" json_has "$output" "[(f['driver_before'], f['driver_after']) for f in it['functions']] ==
+  [('vfio-pci', 'e1000e'), ('vfio-pci', 'e1000e'), ('vfio-pci', 'vfio-pci'), ('vfio-pci', 'e1000e')]"
 is "$(drivers $card)" "0:e1000e 1:e1000e 2:vfio-pci 3:e1000e" "that function stays on vfio-pci, the others go back"
 give_back $card
 

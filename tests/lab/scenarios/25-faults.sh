@@ -3,6 +3,7 @@
 # The fault matrix on the real thing: every call of an attach and of a detach that changes something fails in turn, before
 # it reached libvirt and after it was done. See ../faulty-libvirt.c.
 set -euo pipefail
+export GUEST=twin
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
@@ -22,15 +23,6 @@ faulty() {
   rm -f $log
   status=0
   errors=$(env "${environment[@]}" virt-mfplug "$@" 2>&1 >/tmp/output) || status=$?
-}
-
-# ensure WHERE: brings the card in or out
-ensure() {
-  [[ $(card_place $card) != "$1" ]] || return 0
-  case $1 in
-    in) runs 0 "attach" virt-mfplug "${attach[@]}" ;;
-    out) runs 0 "detach" virt-mfplug "${detach[@]}" ;;
-  esac
 }
 
 restored=0 completed=0 mended=0 unnoticed=0

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The slot that virt-mfplug chooses is one that libvirt accepts: for the domains of the unit tests, and for random ones.
 set -euo pipefail
+export GUEST=twin
 # shellcheck source=/dev/null
 source /lab/lib.sh
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A signal at each step of an attach and of a detach: what can be undone is, and recover puts the rest right.
 set -euo pipefail
+export GUEST=twin
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
@@ -25,15 +26,6 @@ detach_steps=$steps
 outside=$(card_state $card)
 diag "attach: $attach_steps steps, detach: $detach_steps"
 
-# ensure WHERE: brings the card in or out for what comes next
-ensure() {
-  [[ $(card_place $card) != "$1" ]] || return 0
-  case $1 in
-    in) runs 0 "attach" virt-mfplug "${attach[@]}" ;;
-    out) runs 0 "detach" virt-mfplug "${detach[@]}" ;;
-  esac
-}
-
 # A recover after a kill, and before some a dry run of it
 recovered() {
   local before
@@ -41,6 +33,8 @@ recovered() {
     before=$(card_state $card)
     runs 0 "$1: recover --dry-run" virt-mfplug recover --dry-run "$DOMAIN"
     is "$(card_state $card)" "$before" "$1: touches nothing"
+    runs 0 "$1: list" virt-mfplug list "$DOMAIN"
+    like "$output" "host $card.0 .* (recorded: not in the guest|leftover: held, not shown|queued: not shown|removal pending)" "$1: says how far it is"
   fi
   runs 0 "$1: recover" virt-mfplug recover "$DOMAIN"
   unlike "$(card_place $card)" between "$1: then the card is fully in or fully out"

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # libvirtd restarts at each step of an attach and of a detach: the run goes on with the new one, or undoes what it did.
+# alone: restarts libvirtd
 set -euo pipefail
+export GUEST=twin
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
@@ -23,27 +25,13 @@ restart() {
   libvirtd_restart $signal || diag "libvirtd does not come back"
 }
 
-# fate NAME PLACE-WHEN-DONE PLACE-WHEN-UNDONE: one of them is where the card is, in keeping with the exit status
-fate() {
-  local place
-  place=$(card_place $card)
-  case $status in
-    0) is "$place" "$2" "$1: done" ;;
-    1)
-      is "$place" "$3" "$1: undone"
-      like "$errors" "Everything was undone" "$1: says so"
-      ;;
-    *) not_ok "$1: done or undone" "exit status $status"$'\n'"$errors" ;;
-  esac
-}
-
 for ((step = 1; step <= attach_steps; step++)); do
   at_step $step restart "${attach[@]}"
-  fate "attach, libvirtd restarted at step $step" in out
+  fate "attach, libvirtd restarted at step $step" $card in out
   [[ $status == 0 ]] || runs 0 "attach" virt-mfplug "${attach[@]}"
   if [[ $step -le $detach_steps ]]; then
     at_step $step restart "${detach[@]}"
-    fate "detach, libvirtd restarted at step $step" out in
+    fate "detach, libvirtd restarted at step $step" $card out in
   fi
   [[ $(card_place $card) == out ]] || runs 0 "detach" virt-mfplug "${detach[@]}"
   is "$(card_state $card)" "$outside" "step $step: nothing is left"

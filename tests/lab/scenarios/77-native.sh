@@ -14,17 +14,17 @@ partial_card "q35, native hotplug" "" 0000:02:00
 rolled_back "q35, native hotplug" pci.2 0000:02:00
 
 # Right after a plug the guest's system blinks the port's indicator: a removal has to wait for it.
-runs 0 "native: attach" virt-mfplug attach "$DOMAIN" 0000:01:00
-runs 0 "native: detach at once" virt-mfplug detach "$DOMAIN" 0000:01:00
-is "$(card_place 0000:01:00)" out "native: the card is back"
+runs 0 "native: attach" virt-mfplug attach "$DOMAIN" $KIND_CARD
+runs 0 "native: detach at once" virt-mfplug detach "$DOMAIN" $KIND_CARD
+is "$(card_place $KIND_CARD)" out "native: the card is back"
 
 # A guest that does nothing for a while.
-runs 0 "native: attach" virt-mfplug attach "$DOMAIN" 0000:01:00
+runs 0 "native: attach" virt-mfplug attach "$DOMAIN" $KIND_CARD
 passes "native: the guest sees it" wait_for 180 sees "0 1 2 3"
 virsh -q suspend "$DOMAIN"
-runs 4 "native, paused: detach: status 4 in time" virt-mfplug detach --timeout 8 "$DOMAIN" 0000:01:00
+runs 4 "native, paused: detach: status 4 in time" virt-mfplug detach --timeout 8 "$DOMAIN" $KIND_CARD
 virsh -q resume "$DOMAIN"
-runs 0 "native, resumed: detach goes on" virt-mfplug detach "$DOMAIN" 0000:01:00
-is "$(card_place 0000:01:00)" out "native, resumed: the card is back"
+runs 0 "native, resumed: detach goes on" virt-mfplug detach "$DOMAIN" $KIND_CARD
+is "$(card_place $KIND_CARD)" out "native, resumed: the card is back"
 
 done_testing

@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the host uses a function for is told before it is taken.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# The host with an interface that is up on 01:00.1, one that is down on 01:00.2,
+# one without a function, and a disk two steps below the USB function 02:00.1.
+python3 - "$scratch/host.xml" <<'PYTHON' || exit 1
+import sys
+path = sys.argv[1]
+text = open(path, encoding="utf-8").read()
+
+def device(name, parent, capability):
+    return f"<device><name>{name}</name><parent>{parent}</parent>{capability}</device>"
+
+def net(name, parent, state):
+    return device("net_" + name, parent, f"<capability type='net'><interface>{name}</interface>"
+                  f"<address>52:54:00:00:00:01</address><link state='{state}'/></capability>")
+
+added = (net("eth1", "pci_0000_01_00_1", "up") + net("eth2", "pci_0000_01_00_2", "down")
+         + net("virbr0", "computer", "up")
+         + device("scsi_host9", "pci_0000_02_00_1",
+                  "<capability type='scsi_host'><host>9</host></capability>")
+         + device("scsi_9_0_0_0", "scsi_host9", "<capability type='scsi'><host>9</host><bus>0</bus>"
+                  "<target>0</target><lun>0</lun><type>disk</type></capability>")
+         + device("block_sdz", "scsi_9_0_0_0", "<capability type='storage'><block>/dev/sdz</block>"
+                  "<bus>usb</bus><drive_type>disk</drive_type><size>1024</size></capability>"))
+usb = text.index("<class>", text.index("<name>pci_0000_02_00_1</name>"))
+text = text[:usb] + "<class>0x0c0330</class>" + text[text.index("</class>", usb) + 8:]
+text = text.replace("</node>", added + "</node>")
+open(path, "w", encoding="utf-8").write(text)
+PYTHON
+
+eth1="virt-mfplug: warning: with host function 0000:01:00.1 the host loses network interface eth1, which is up"
+sdz="virt-mfplug: warning: with host function 0000:02:00.1 the host loses disk /dev/sdz"
+
+network() {
+  run attach --dry-run q35 01:00
+  assert_status 0
+  assert_stderr "$eth1"
+}
+
+disk() {
+  run attach --dry-run q35 02:00
+  assert_status 0
+  assert_stderr "$sdz"
+}
+
+other_functions() {
+  run attach --dry-run q35 01:00.0,2
+  assert_done
+}
+
+not_taken() {
+  run attach --dry-run --config q35 01:00
+  assert_done
+}
+
+quiet() {
+  run --quiet attach --dry-run q35 01:00
+  assert_done
+}
+
+in_json() {
+  run attach --via libvirt --format json q35 01:00
+  assert_status 3
+  assert_json "it['warnings'] == ['with host function 0000:01:00.1 the host loses network interface eth1, which is up']"
+}
+
+check "a network interface that is up, and not one that is down" network
+check "a disk, whose adapter is on the function" disk
+check "nothing of functions that are not taken" other_functions
+check "nothing where the running host is not touched" not_taken
+check "nothing with --quiet" quiet
+check "in JSON, too" in_json
+finish
