@@ -318,7 +318,7 @@ guest_spoke() {
   done
   return 1
 }
-guest_fresh() { serial_mark; wait_for "${1:-60}" guest_spoke; }
+guest_fresh() { serial_mark; wait_for 60 guest_spoke; }
 
 # wait_guest_sees PATTERN SECONDS; wait_guest_misses PATTERN SECONDS. The pattern is an ERE over the addresses.
 guest_matches() { read_report; [[ ${REPORT[0]} =~ $1 ]]; }
@@ -348,6 +348,8 @@ wake() {
   [[ ! -c $console ]] || { echo; sleep 3; } >"$console"
 }
 
+roused() { wake; guest_fresh; }
+
 # guest_restore [unconfined]: the guest as it was when saved, its persistent definition too; all cards with the host.
 guest_restore() {
   local saved=/lab/saved/$GUEST number
@@ -361,7 +363,6 @@ guest_restore() {
   # Its own definition, as the files of the saved one are where it was booted.
   virsh dumpxml --inactive "$DOMAIN" >/tmp/definition.xml
   virsh -q restore "$GUEST_DIR/save" --xml /tmp/definition.xml || return 1
-  wake
-  guest_fresh 300 || { diag "the restored guest is silent"; return 1; }
+  wait_for 300 roused || { diag "the restored guest is silent"; return 1; }
   t "guest: restored"
 }
