@@ -26,6 +26,19 @@ read_request (const MfpCommonOptions *options, const GStrv arguments, GError **e
   return document ? mfp_card_to_selections (document) : NULL;
 }
 
+static gboolean
+is_about (const MfpRecord *record, const GArray *selections)
+{
+  for (guint i = 0; i < record->functions->len; i++)
+    {
+      const MfpRecordFunction *function = g_ptr_array_index (record->functions, i);
+
+      if (mfp_selection_names (selections, &function->host))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 /* The record of an attach that has to do with @selections, or NULL. */
 static const MfpRecord *
 find_record (const MfpGuest *guest, const GArray *selections)
@@ -34,15 +47,49 @@ find_record (const MfpGuest *guest, const GArray *selections)
     {
       const MfpRecord *record = g_ptr_array_index (guest->records, i);
 
-      for (guint j = 0; j < record->functions->len; j++)
-        {
-          const MfpRecordFunction *function = g_ptr_array_index (record->functions, j);
-
-          if (mfp_selection_names (selections, &function->host))
-            return record;
-        }
+      if (is_about (record, selections))
+        return record;
     }
   return NULL;
+}
+
+/* Refuses what attaches brought into several slots: of an attach that was
+ * interrupted the XML may show no slot. */
+static gboolean
+check_records (const MfpGuest *guest, const GArray *selections, GError **error)
+{
+  const MfpRecord *first = find_record (guest, selections);
+
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+      g_autofree char *slot = NULL, *other = NULL;
+
+      if (!is_about (record, selections)
+          || mfp_pci_address_same_slot (&record->slot, &first->slot))
+        continue;
+      slot = mfp_pci_address_format_slot (&first->slot);
+      other = mfp_pci_address_format_slot (&record->slot);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "the functions named are of the guest slots %s and %s; detach one slot at a "
+                   "time",
+                   slot, other);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Libvirt alone does not know what of a card QEMU still uses. */
+static gboolean
+check_way (const MfpGuest *guest, const GArray *selections, const MfpCommonOptions *options,
+           GError **error)
+{
+  if (!mfp_by_libvirt (options) || !find_record (guest, selections))
+    return TRUE;
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                       "QEMU itself was told of this card when it was attached, and has to be "
+                       "asked again: detach it without --via libvirt");
+  return FALSE;
 }
 
 /* Refuses functions in several guest slots: each is a card of its own. */
@@ -137,7 +184,7 @@ find_alias (const MfpGuest *guest, const char *alias)
 static gboolean
 same_place (const MfpQemuDevice *a, const MfpQemuDevice *b)
 {
-  return a->slot == b->slot && g_strcmp0 (a->parent, b->parent) == 0;
+  return a->root == b->root && a->slot == b->slot && g_strcmp0 (a->parent, b->parent) == 0;
 }
 
 /* Learns from QEMU's @pci (element-type MfpQemuDevice) which functions share the
@@ -227,6 +274,10 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   gboolean has_live;
 
+  if (target->live
+      && !(check_records (target->live, selections, error)
+           && check_way (target->live, selections, options, error)))
+    return NULL;
   if (target->live && !(live = find_live (target, selections, ask_qemu, error)))
     return NULL;
   if (target->config && !(config = find_persistent (target->config, selections, error)))

@@ -133,29 +133,42 @@ describe_plans (const GPtrArray *plans)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+/* Adds the failure of a further card to *@all (nullable), whose exit status is that
+ * of the gravest: what is left, then what is pending. */
+static void
+add_failure (GError **all, GError *failure)
+{
+  int status = mfp_error_exit_status (failure);
+
+  if (!*all)
+    {
+      *all = failure;
+      return;
+    }
+  mfp_error_append (all, "%s", failure->message);
+  if (status == MFP_ERROR_LEFT
+      || (status == MFP_ERROR_PENDING && mfp_error_exit_status (*all) != MFP_ERROR_LEFT))
+    mfp_error_recode (all, (MfpError) status);
+  g_error_free (failure);
+}
+
 /* Runs each plan, whatever became of those before, until a signal comes. */
 static gboolean
 run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
            const GPtrArray *plans, GError **error)
 {
-  g_autoptr (GError) first = NULL;
-  gboolean stopped = FALSE;
+  GError *failures = NULL;
 
-  for (guint i = 0; i < plans->len && !stopped; i++)
+  for (guint i = 0; i < plans->len && !mfp_libvirt_interrupted (target->libvirt); i++)
     {
-      g_autoptr (GError) local = NULL;
+      GError *local = NULL;
 
-      if (mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
-        continue;
-      stopped = mfp_error_is (local, MFP_ERROR_INTERRUPTED);
-      if (first)
-        mfp_error_append (&first, "%s", local->message);
-      else
-        first = g_steal_pointer (&local);
+      if (!mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
+        add_failure (&failures, local);
     }
-  if (!first)
+  if (!failures)
     return TRUE;
-  g_propagate_error (error, g_steal_pointer (&first));
+  g_propagate_error (error, failures);
   return FALSE;
 }
 

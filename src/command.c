@@ -407,7 +407,13 @@ note_drivers (MfpTarget *target, const MfpInvocation *invocation, const MfpCard 
       const MfpHostFunction *host = functions ? mfp_survey_find (functions, address) : NULL;
       MfpJournalDriver *entry = mfp_journal_driver (invocation->journal, address);
 
-      *(after ? &entry->after : &entry->before) = g_strdup (host ? host->driver : NULL);
+      char **noted = after ? &entry->after : &entry->before;
+
+      /* A run that begins anew, with another slot, finds what it was left with. */
+      if (!after && *noted)
+        continue;
+      g_free (*noted);
+      *noted = g_strdup (host ? host->driver : NULL);
     }
 }
 

@@ -167,7 +167,9 @@ tell_what_is_left (MfpRun *run, GError **error)
                              : NULL;
   g_autoptr (MfpGuest) config = xml ? mfp_guest_parse (xml, NULL) : NULL;
   const Traces traces = { .live = live, .devices = devices, .config = config };
-  const MfpCard *card = run->plan->card;
+  /* With --config the running guest's card is none. */
+  gboolean only_config = run->plan->card->functions->len == 0 && run->plan->persistent;
+  const MfpCard *card = only_config ? run->plan->persistent : run->plan->card;
 
   mfp_error_append (error, "What is left:");
   for (guint i = 0; i < card->functions->len; i++)
@@ -202,6 +204,17 @@ may_have_happened (const MfpStep *step, const GError *failure)
     }
 }
 
+/* Whether one of the steps before @end has something to undo. */
+static gboolean
+can_undo (const MfpPlan *plan, guint end)
+{
+  for (guint i = 0; i < end; i++)
+    if (mfp_step_inverse (((const MfpStep *) g_ptr_array_index (plan->steps, i))->kind)
+        != MFP_STEP_NOTHING)
+      return TRUE;
+  return FALSE;
+}
+
 /* After the strict step @index failed with *@error. */
 static void
 fall_back (MfpRun *run, guint index, GError **error)
@@ -210,7 +223,7 @@ fall_back (MfpRun *run, guint index, GError **error)
   guint end = index + (may_have_happened (step, *error) ? 1 : 0);
   g_autoptr (GError) failed = NULL;
 
-  if (mfp_error_is (*error, MFP_ERROR_PENDING) || end == 0)
+  if (mfp_error_is (*error, MFP_ERROR_PENDING) || !can_undo (run->plan, end))
     return;
   if (undo (run, end, &failed))
     {

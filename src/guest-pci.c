@@ -109,7 +109,8 @@ parse_device (MfpGuest *guest, xmlNode *node)
                        && mfp_xml_address (address, &device.address);
   device.holds_host
       = ((mfp_xml_is (node, "hostdev") && mfp_xml_attribute_is (node, "type", "pci"))
-         || (mfp_xml_is (node, "interface") && mfp_xml_attribute_is (node, "type", "hostdev")))
+         || (mfp_xml_is (node, "interface") && mfp_xml_attribute_is (node, "type", "hostdev"))
+         || (mfp_xml_is (node, "disk") && mfp_xml_attribute_is (node, "type", "nvme")))
         && mfp_xml_address (mfp_xml_child (mfp_xml_child (node, "source"), "address"),
                             &device.host);
   device.is_hostdev = device.holds_host && mfp_xml_is (node, "hostdev");

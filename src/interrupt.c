@@ -14,7 +14,8 @@ struct _MfpInterrupt
   sigset_t signals;
   char *parting;
   int status;
-  gint came; /* atomic */
+  gint came; /* atomic, and so is the next: once, and since it was last taken */
+  gint fresh;
 };
 
 static void
@@ -44,10 +45,19 @@ receive (gpointer data)
 
   sigwait (&interrupt->signals, &number);
   g_atomic_int_set (&interrupt->came, 1);
+  g_atomic_int_set (&interrupt->fresh, 1);
 
   sigwait (&interrupt->signals, &number);
   write_fully (STDERR_FILENO, interrupt->parting);
   _exit (interrupt->status);
+}
+
+static gboolean
+is_ignored (int number)
+{
+  struct sigaction action;
+
+  return sigaction (number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 MfpInterrupt *
@@ -60,6 +70,8 @@ mfp_interrupt_new (const char *parting, int status)
   sigemptyset (&interrupt->signals);
   sigaddset (&interrupt->signals, SIGINT);
   sigaddset (&interrupt->signals, SIGTERM);
+  if (!is_ignored (SIGHUP)) /* as nohup wants it */
+    sigaddset (&interrupt->signals, SIGHUP);
   pthread_sigmask (SIG_BLOCK, &interrupt->signals, NULL);
   g_thread_unref (g_thread_new ("signals", receive, interrupt));
   return interrupt;
@@ -68,5 +80,11 @@ mfp_interrupt_new (const char *parting, int status)
 gboolean
 mfp_interrupt_take (MfpInterrupt *interrupt)
 {
-  return g_atomic_int_compare_and_exchange (&interrupt->came, 1, 0);
+  return g_atomic_int_compare_and_exchange (&interrupt->fresh, 1, 0);
+}
+
+gboolean
+mfp_interrupt_came (MfpInterrupt *interrupt)
+{
+  return g_atomic_int_get (&interrupt->came);
 }

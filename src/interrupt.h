@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SIGINT and SIGTERM: the first asks the run to stop and undo, the second
+ * SIGINT, SIGTERM and SIGHUP: the first asks the run to stop and undo, the second
  * ends the program at once.
  */
 #pragma once
@@ -21,3 +21,6 @@ MfpInterrupt *mfp_interrupt_new (const char *parting, int status);
 
 /* Whether a signal came since this was last asked. */
 gboolean mfp_interrupt_take (MfpInterrupt *interrupt);
+
+/* Whether one came at all. */
+gboolean mfp_interrupt_came (MfpInterrupt *interrupt);

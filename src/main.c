@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ check_output (int status)
   if (fflush (stdout) == 0 && !ferror (stdout))
     return status;
   g_printerr ("virt-mfplug: error: the result cannot be written: %s\n", g_strerror (errno));
-  return EXIT_FAILURE;
+  return status ? status : EXIT_FAILURE;
 }
 
 static int
@@ -112,6 +113,7 @@ main (int argc, const char **argv)
   int result, status;
 
   setlocale (LC_ALL, "");
+  signal (SIGPIPE, SIG_IGN); /* a reader who has gone must not end a run between two steps */
   context = poptGetContext (NULL, argc, argv, table, POPT_CONTEXT_POSIXMEHARDER);
   poptSetOtherOptionHelp (context, "[OPTION...] COMMAND ...");
   while ((result = poptGetNextOpt (context)) >= 0)

@@ -531,13 +531,15 @@ connect_again (MfpLibvirt *libvirt, GError **error)
       g_clear_error (&local);
       g_usleep (RECONNECT_PAUSE);
     }
-  return !libvirt->name || find_domain_again (libvirt, error);
+  return TRUE;
 }
 
-/* Makes sure that there is a live connection, with the domain on it. */
+/* Makes sure that there is a live connection. */
 static gboolean
 ensure (MfpLibvirt *libvirt, GError **error)
 {
+  g_autoptr (GError) local = NULL;
+
   if (libvirt->connection && virConnectIsAlive (libvirt->connection) == 1)
     return TRUE;
   if (libvirt->given_up)
@@ -547,10 +549,18 @@ ensure (MfpLibvirt *libvirt, GError **error)
       return FALSE;
     }
   disconnect (libvirt);
-  if (connect_again (libvirt, error))
+  if (connect_again (libvirt, &local))
     return TRUE;
-  libvirt->given_up = !mfp_error_is (*error, MFP_ERROR_INTERRUPTED);
+  libvirt->given_up = !mfp_error_is (local, MFP_ERROR_INTERRUPTED);
+  g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
+}
+
+/* The same, with the domain on it; one that is transient may be no more. */
+static gboolean
+ensure_domain (MfpLibvirt *libvirt, GError **error)
+{
+  return ensure (libvirt, error) && (libvirt->domain || find_domain_again (libvirt, error));
 }
 
 /* ---- operations ---- */
@@ -707,7 +717,7 @@ op_domain_xml (MfpOps *ops, MfpForm form, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error) ? read_domain_xml (libvirt, form, error) : NULL;
+  return ensure_domain (libvirt, error) ? read_domain_xml (libvirt, form, error) : NULL;
 }
 
 static gboolean
@@ -715,7 +725,7 @@ op_set_metadata (MfpOps *ops, const char *uri, const char *xml, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error)
+  return ensure_domain (libvirt, error)
          && (CALL (libvirt, libvirt->name,
                    virDomainSetMetadata (libvirt->domain, VIR_DOMAIN_METADATA_ELEMENT, xml,
                                          MFP_RECORD_PREFIX, uri, VIR_DOMAIN_AFFECT_LIVE))
@@ -741,7 +751,7 @@ op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error)
+  return ensure_domain (libvirt, error)
          && (CALL (libvirt, libvirt->name,
                    virDomainAttachDeviceFlags (libvirt->domain, xml, affects (form)))
                  == 0
@@ -753,7 +763,7 @@ op_detach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error)
+  return ensure_domain (libvirt, error)
          && (CALL (libvirt, libvirt->name,
                    virDomainDetachDeviceFlags (libvirt->domain, xml, affects (form)))
                  == 0
@@ -765,10 +775,10 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  if (!ensure (libvirt, error))
+  if (!ensure_domain (libvirt, error))
     return FALSE;
   listen_to_domain (libvirt);
-  if (!ensure (libvirt, error)) /* it may have fallen silent meanwhile */
+  if (!ensure_domain (libvirt, error)) /* it may have fallen silent meanwhile */
     return FALSE;
   return CALL (libvirt, alias,
                virDomainDetachDeviceAlias (libvirt->domain, alias, VIR_DOMAIN_AFFECT_LIVE))
@@ -796,7 +806,7 @@ op_qmp (MfpOps *ops, const char *command, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error) ? ask_qemu (libvirt, command, error) : NULL;
+  return ensure_domain (libvirt, error) ? ask_qemu (libvirt, command, error) : NULL;
 }
 
 /* Without a command the question is for the live XML. */
@@ -825,9 +835,9 @@ op_look (MfpOps *ops, const char *const *commands, GError **error)
   g_ptr_array_add (subjects, NULL);
   for (guint i = 0; commands[i]; i++)
     g_ptr_array_add (subjects, g_strdup (commands[i]));
-  answers = ensure (libvirt, error) ? call_together (libvirt, look_for_answer, subjects,
-                                                     READS_AT_ONCE, g_free, error)
-                                    : NULL;
+  answers = ensure_domain (libvirt, error) ? call_together (libvirt, look_for_answer, subjects,
+                                                            READS_AT_ONCE, g_free, error)
+                                           : NULL;
   if (!answers)
     return NULL;
   g_ptr_array_add (answers, NULL);
@@ -974,6 +984,12 @@ MfpOps *
 mfp_libvirt_ops (MfpLibvirt *libvirt)
 {
   return &libvirt->ops;
+}
+
+gboolean
+mfp_libvirt_interrupted (const MfpLibvirt *libvirt)
+{
+  return libvirt->interrupt && mfp_interrupt_came (libvirt->interrupt);
 }
 
 char *

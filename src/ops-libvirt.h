@@ -41,6 +41,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpLibvirt, mfp_libvirt_free)
 /* The operations; owned by @libvirt. */
 MfpOps *mfp_libvirt_ops (MfpLibvirt *libvirt);
 
+/* Whether a signal came since it was opened. */
+gboolean mfp_libvirt_interrupted (const MfpLibvirt *libvirt);
+
 /* The driver's name as in URIs: "qemu", "test", ...; the caller frees. Libvirt's
  * client knows the URI, whereas it asks for the type. */
 char *mfp_libvirt_driver (MfpLibvirt *libvirt);

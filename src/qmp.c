@@ -290,7 +290,7 @@ is_enumerated (JsonNode *device)
 
 /* Adds the devices of one bus, and of those below its bridges. */
 static void
-add_bus (GPtrArray *devices, JsonNode *list, const char *parent)
+add_bus (GPtrArray *devices, JsonNode *list, guint root, const char *parent)
 {
   JsonArray *array = json_node_get_array (list);
 
@@ -307,13 +307,14 @@ add_bus (GPtrArray *devices, JsonNode *list, const char *parent)
 
           device->id = g_strdup (id);
           device->parent = g_strdup (parent);
+          device->root = root;
           device->slot = (guint) int_member (node, "slot", 0);
           device->function = (guint) int_member (node, "function", 0);
           device->enumerated = is_enumerated (node);
           g_ptr_array_add (devices, device);
         }
       if (below)
-        add_bus (devices, below, id);
+        add_bus (devices, below, root, id);
     }
 }
 
@@ -332,7 +333,7 @@ mfp_qmp_parse_pci (const char *answer, GError **error)
       JsonNode *bus = member (json_array_get_element (buses, i), "devices", JSON_NODE_ARRAY);
 
       if (bus)
-        add_bus (devices, bus, NULL);
+        add_bus (devices, bus, i, NULL);
     }
   return g_steal_pointer (&devices);
 }

@@ -11,6 +11,7 @@
  * MfpQemuDevice:
  * @id: QEMU's device id, which is libvirt's alias
  * @parent: (nullable): the id of the bridge or port above; NULL: a root bus
+ * @root: which of the root buses it is on or below, from 0
  * @slot, @function: its place on that bus
  * @enumerated: whether each of its memory BARs has an address that the guest has
  *   switched on: QEMU shows none before (pci_bar_address() in hw/pci/pci.c)
@@ -21,6 +22,7 @@ typedef struct
 {
   char *id;
   char *parent;
+  guint root;
   guint slot;
   guint function;
   gboolean enumerated;

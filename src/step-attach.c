@@ -170,8 +170,9 @@ mfp_step_enumerate (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **err
   /* Only the wait was interrupted: the card is in. */
   if (mfp_error_is (local, MFP_ERROR_INTERRUPTED))
     mfp_error_recode (&local, MFP_ERROR_PENDING);
+  if (mfp_error_is (local, MFP_ERROR_PENDING))
+    g_prefix_error (&local, "the card is plugged, and the guest has not assigned addresses to all "
+                            "of its functions: ");
   g_propagate_error (error, g_steal_pointer (&local));
-  g_prefix_error (error, "the card is plugged, and the guest has not assigned addresses to all "
-                         "of its functions: ");
   return FALSE;
 }

@@ -21,14 +21,16 @@ typedef struct
 
 /* Whether @guest has the function of @step at its guest address. */
 static gboolean
-is_in_place (const MfpRun *run, const MfpStep *step, const MfpGuest *guest)
+is_in_place (const MfpRun *run, const MfpStep *step, MfpForm form, const MfpGuest *guest)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &step->function->host);
+  gboolean persistent = form == MFP_CONFIG && run->plan->persistent;
+  const MfpCard *card = persistent ? run->plan->persistent : run->plan->card;
   MfpPciAddress place;
 
   if (!device || !mfp_function_is_exposed (step->function))
     return device && !device->has_address;
-  place = mfp_pci_address_with_function (&run->plan->card->slot,
+  place = mfp_pci_address_with_function (&card->slot,
                                          (guint) step->function->guest_function);
   return device->has_address && mfp_pci_address_equal (&device->address, &place);
 }
@@ -47,7 +49,7 @@ check_goal (MfpRun *run, const Goal *goal, gboolean *reached, GError **error)
   if (!step->function)
     *reached = goal->attach == (mfp_guest_bus (guest, run->plan->card->port) != NULL);
   else if (goal->attach)
-    *reached = is_in_place (run, step, guest);
+    *reached = is_in_place (run, step, goal->form, guest);
   else
     *reached = !mfp_guest_find_host (guest, &step->function->host);
   return TRUE;

@@ -209,7 +209,7 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
   if (removal->requested)
     await (run, present);
   mfp_run_forget_seen (run);
-  removal->possible = removal->requested || mfp_error_is (local, MFP_ERROR_BUSY)
+  removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;
   if (local)
     g_propagate_error (error, local);

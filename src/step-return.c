@@ -30,7 +30,7 @@ static gboolean
 has_any (const MfpGuest *guest, const GArray *group)
 {
   for (guint i = 0; i < group->len; i++)
-    if (mfp_guest_find_host (guest, &g_array_index (group, MfpPciAddress, i)))
+    if (mfp_guest_find_holder (guest, &g_array_index (group, MfpPciAddress, i)))
       return TRUE;
   return FALSE;
 }
@@ -52,7 +52,7 @@ check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
   for (guint i = 0; i < host->group->len; i++)
     {
       const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
-      const MfpGuestDevice *device = mfp_guest_find_host (guest, member);
+      const MfpGuestDevice *device = mfp_guest_find_holder (guest, member);
 
       if (device && device->alias && g_hash_table_contains (present, device->alias))
         {

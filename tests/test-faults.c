@@ -768,6 +768,19 @@ test_undone_is_leaving (void)
   g_assert_cmpuint (asked, >, 0);
 }
 
+/* What only looks has nothing to undo, and does not say that it did. */
+static void
+test_nothing_to_undo (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) plan
+      = mfp_plan_verify (make_card (fake, "01:00", MFP_REST_KEEP), "pci.3", TRUE);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (run_plan (fake, plan, &error));
+  g_assert_null (strstr (error->message, "undone"));
+}
+
 static void
 test_given_back_at_once (void)
 {
@@ -825,6 +838,7 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/an-undone-attach-that-asked-the-guest-is-noted-as-leaving",
                    test_undone_is_leaving);
+  g_test_add_func ("/faults/what-only-looks-has-nothing-to-undo", test_nothing_to_undo);
   g_test_add_func ("/faults/a-detach-gives-all-functions-back-at-once", test_given_back_at_once);
   g_test_add_func ("/faults/lost-removal-events-are-made-up-for", test_lost_events);
   return g_test_run ();

@@ -965,6 +965,31 @@ test_shared (void)
     }
 }
 
+/* What uses a host function is told apart from a hostdev, which alone is a card's. */
+static void
+test_holders (void)
+{
+  static const char *const devices[] = {
+#define SOURCE "<source><address type='pci' domain='0' bus='9' slot='0' function='1'/></source>"
+    "<hostdev mode='subsystem' type='pci'>" SOURCE "</hostdev>",
+    "<interface type='hostdev'>" SOURCE "</interface>",
+    "<disk type='nvme'>" SOURCE "</disk>",
+  };
+  const MfpPciAddress host = { .bus = 9, .function = 1 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
+    {
+      g_autofree char *xml
+          = g_strconcat ("<domain type='kvm' id='1'><name>x</name><devices>", devices[i], "</devices></domain>", NULL);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (MfpGuest) guest = mfp_guest_parse (xml, &error);
+
+      g_assert_no_error (error);
+      g_assert_nonnull (mfp_guest_find_holder (guest, &host));
+      g_assert_cmpint (mfp_guest_find_host (guest, &host) != NULL, ==, i == 0);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -991,6 +1016,7 @@ main (int argc, char **argv)
     test_add_row ("/guest-pci/parse/refuses-", bad[i].name, &bad[i], test_parse_bad);
   g_test_add_func ("/guest-pci/plan-port/is-the-next-index-of-a-pcie-guest", test_plan_port);
   g_test_add_func ("/guest-pci/find-host/finds-the-first-and-the-last", test_find_host);
+  g_test_add_func ("/guest-pci/find-holder/finds-what-is-no-hostdev", test_holders);
   g_test_add_func ("/guest-pci/find-record/finds-the-first-and-the-last", test_find_record);
   g_test_add_func ("/guest-pci/free/takes-null", test_free);
   g_test_add_func ("/guest-pci/next-in-slot/goes-through-the-slot", test_next_in_slot);

@@ -319,6 +319,8 @@ test_parse_pci (void)
   assert_device (devices, "sw", "pci.6", 0, 0, TRUE);
   assert_device (devices, "deep", "sw", 9, 1, TRUE);
   assert_device (devices, "far", NULL, 31, 7, TRUE);
+  g_assert_cmpuint (mfp_qmp_find_device (devices, "deep")->root, ==, 0);
+  g_assert_cmpuint (mfp_qmp_find_device (devices, "far")->root, ==, 1);
   g_assert_null (mfp_qmp_find_device (devices, "ua-1"));
   g_assert_null (mfp_qmp_find_device (devices, ""));
 }

@@ -54,6 +54,21 @@ several_slots() {
   assert_error 3 "the functions named are in several guest slots: 0000:06:00.0 at 0000:02:00.0, 0000:02:00.0 at 0000:03:00.0; detach one slot at a time"
 }
 
+# Of an attach that was interrupted there is only the record.
+several_records() {
+  cp "$scratch/host.xml" "$scratch/kept.xml"
+  sed 's,^\( *\)\(<mfplug:card .*\)0011223344556677" slot="0000:02:00">,\1\28899aabbccddeeff" slot="0000:01:00"><mfplug:function host="0000:01:00.0" guest="0" alias="ua-mfplug-0000-01-00-0" taken="yes"/></mfplug:card>\n&,' \
+    "$scratch/kept.xml" >"$scratch/host.xml"
+  run detach --dry-run interrupted 06:00 01:00
+  mv "$scratch/kept.xml" "$scratch/host.xml"
+  assert_error 3 "the functions named are of the guest slots 0000:01:00 and 0000:02:00; detach one slot at a time"
+}
+
+by_libvirt_alone() {
+  run detach --dry-run --via libvirt card 06:00
+  assert_error 3 "QEMU itself was told of this card when it was attached, and has to be asked again: detach it without --via libvirt"
+}
+
 config() {
   run detach --dry-run off-card 06:00
   assert_golden detach-config.xml
@@ -114,6 +129,8 @@ check "the shown functions without the leftovers" shown_ones
 check "a leftover alone is refused" leftover
 check "a single function" single
 check "functions in several slots are refused" several_slots
+check "functions of several attaches are refused, though nothing is in a slot yet" several_records
+check "--via libvirt is refused for what QEMU was told of" by_libvirt_alone
 check "from the persistent XML" config
 check "a part of the persistent XML's slot is refused" config_part
 check "what an interrupted attach wrote down" interrupted

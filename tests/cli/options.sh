@@ -251,6 +251,19 @@ no_output_possible() {
   assert_stderr_has "virt-mfplug: error: "
 }
 
+# A pipe whose reader has gone.
+no_reader() {
+  mkfifo "$scratch/pipe"
+  : <"$scratch/pipe" &
+  exec 3>"$scratch/pipe"
+  wait $!
+  status=0
+  program -c "$uri" attach --dry-run q35 01:00 >&3 2>"$scratch/stderr" || status=$?
+  : >"$scratch/stdout"
+  assert_status 1
+  assert_stderr_has "virt-mfplug: error: the result cannot be written: "
+}
+
 check "--version" version
 check "--help" help
 check "attach --help has every option" attach_help
@@ -275,4 +288,5 @@ check "JSON of a refusal" json_refused
 check "JSON of wrong usage" json_usage
 check "JSON of wrong options" json_usage_of_options
 check "a full disk is no success" no_output_possible
+check "a reader who has gone does not end it by a signal" no_reader
 finish

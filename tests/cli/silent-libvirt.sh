@@ -6,8 +6,9 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-# One signal ends the program while it waits for the connection.
+# signal_while_connecting SIGNAL: one ends the program while it waits for the connection.
 signal_while_connecting() {
+  rm -f "$scratch/ready" "$scratch/socket"
   mkfifo "$scratch/ready"
   python3 "$tests/cli/silent-libvirt.py" "$scratch/socket" >"$scratch/ready" &
   server=$!
@@ -16,12 +17,16 @@ signal_while_connecting() {
     >"$scratch/stdout" 2>"$scratch/stderr" &
   client=$!
   sleep 1
-  kill -TERM "$client"
+  kill "-$1" "$client"
   status=0
   wait "$client" || status=$?
   kill "$server"
   assert_error 1 "interrupted"
 }
 
-check "SIGTERM while libvirt does not answer: status 1" signal_while_connecting
+terminate() { signal_while_connecting TERM; }
+hang_up() { signal_while_connecting HUP; }
+
+check "SIGTERM while libvirt does not answer: status 1" terminate
+check "SIGHUP while libvirt does not answer: status 1" hang_up
 finish
