@@ -7,6 +7,8 @@
 #include "error.h"
 #include "monitor.h"
 
+#include <string.h>
+
 /* The aliases that QEMU has, or, where it is not asked, those in @guest. */
 static GHashTable *
 list_present (MfpRun *run, const MfpGuest *guest, GError **error)
@@ -92,6 +94,22 @@ is_home (const MfpRun *run, const Return *task, const MfpHostFunction *now)
   return task->given_back && !task->function->driver;
 }
 
+/* The host may have more than one driver for a device, and its kernel chooses. */
+static void
+note_other_driver (const MfpRun *run, const MfpFunction *function, const MfpHostFunction *now)
+{
+  const MfpObserver *observer = run->options->observer;
+  g_autofree char *host = mfp_function_describe (function);
+  g_autofree char *text = NULL;
+
+  if (!observer || !function->driver || !now->driver || mfp_driver_is_vfio (now->driver)
+      || strcmp (function->driver, now->driver) == 0)
+    return;
+  text = g_strdup_printf ("%s is back on the host driver %s, and came from %s", host, now->driver,
+                          function->driver);
+  observer->note (observer->data, text);
+}
+
 /* A function that is not on the host any more has nothing to go back to. */
 static gboolean
 has_left_host (gboolean *done, GError **error)
@@ -114,7 +132,10 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
     return has_left_host (done, error);
   *done = is_home (run, task, now);
   if (*done)
-    return TRUE;
+    {
+      note_other_driver (run, task->function, now);
+      return TRUE;
+    }
   if (!check_group_free (run, now, error))
     return FALSE;
   task->given_back = run->ops->give_back (run->ops, address, &local);
@@ -157,7 +178,10 @@ look_who_is_home (MfpRun *run, const GArray *addresses)
       const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
       if (is_home (run, &task, now))
-        g_hash_table_add (run->home, (gpointer) task.function);
+        {
+          g_hash_table_add (run->home, (gpointer) task.function);
+          note_other_driver (run, task.function, now);
+        }
       else if (mfp_driver_is_vfio (now->driver) && check_group_free (run, now, NULL))
         g_array_append_val (away, now->address);
     }
