@@ -57,10 +57,8 @@ const MfpGuest *mfp_run_look_again (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers,
                                       GError **error);
 
-/* It together with the devices that QEMU has, which are in @in_qemu then: as last
- * read together, or read again. */
+/* Reads it again, and which devices QEMU has. */
 const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
-const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
 
 /* To be called by what changes the domain. */
 void mfp_run_forget_seen (MfpRun *run);

@@ -50,7 +50,6 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   GError *local = NULL;
   gboolean done;
 
-  mfp_run_forget_seen (run); /* another run may have removed the record since */
   done = is_overtaken (run) || run->ended
          || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);

@@ -90,7 +90,7 @@ still_in_qemu (MfpRun *run, GError **error)
   const MfpCard *card = run->plan->card;
   g_autoptr (GPtrArray) functions = g_ptr_array_new ();
 
-  if (!mfp_run_look_at_both (run, error))
+  if (!run->in_qemu && !mfp_run_look_at_both (run, error))
     return NULL;
   for (guint i = 0; i < card->functions->len; i++)
     {

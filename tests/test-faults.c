@@ -8,7 +8,6 @@
 #include "error.h"
 #include "execute.h"
 #include "fake-libvirt.h"
-#include "monitor.h"
 
 #include <string.h>
 
@@ -20,7 +19,6 @@
  * Scene:
  * @prepare: brings the fake into the state before, with no fault
  * @plan: makes the plan from the fake's state
- * @told: the run is told what was seen for the plan
  */
 typedef struct
 {
@@ -28,7 +26,6 @@ typedef struct
   FakeHotplug hotplug;
   void (*prepare) (Fake *fake);
   MfpPlan *(*plan) (Fake *fake);
-  gboolean told;
 } Scene;
 
 static gboolean
@@ -201,9 +198,6 @@ static const Scene scenes[] = {
   { "detach-mapped", FAKE_NATIVE, mapped_attached, detach_live },
   { "detach-persistent", FAKE_ACPI, persistent_attached, detach_persistent },
   { "detach-cold-plugged", FAKE_ACPI, cold_plugged, detach_persistent },
-  { "detach-whole-told", FAKE_ACPI, whole_attached, detach_live, TRUE },
-  { "detach-mapped-told", FAKE_NATIVE, mapped_attached, detach_live, TRUE },
-  { "detach-cold-plugged-told", FAKE_ACPI, cold_plugged, detach_persistent, TRUE },
 };
 
 /* ---- running and judging ---- */
@@ -215,19 +209,6 @@ set_scene (const Scene *scene, guint32 seed)
 
   scene->prepare (fake);
   return fake;
-}
-
-static MfpExecuteOptions
-options_of (const Scene *scene, Fake *fake)
-{
-  MfpExecuteOptions options = { .domain = "vm", .timeout = TIMEOUT };
-
-  if (scene->told)
-    {
-      options.live = read_guest (fake, MFP_LIVE);
-      options.in_qemu = mfp_monitor_list_devices (fake_ops (fake), NULL);
-    }
-  return options;
 }
 
 /* What is compared; see fake_describe_live() and the like. */
@@ -272,11 +253,10 @@ goal_of (const Scene *scene, guint *operations)
 {
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
-  MfpExecuteOptions options = options_of (scene, fake);
   g_autoptr (GError) error = NULL;
 
   fake_mend (fake);
-  mfp_execute (plan, fake_ops (fake), &options, &error);
+  run_plan (fake, plan, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (fake_violation (fake), ==, NULL);
   *operations = fake_operations (fake);
@@ -407,13 +387,12 @@ one_fault (const Scene *scene, guint operation, FakeFault fault, const State *go
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
-  MfpExecuteOptions options = options_of (scene, fake);
   g_autoptr (GError) error = NULL;
   g_autofree char *what = g_strdup_printf ("%s at operation %u", fault_names[fault], operation);
   int status;
 
   fake_fail_at (fake, operation, fault);
-  mfp_execute (plan, fake_ops (fake), &options, &error);
+  run_plan (fake, plan, &error);
   status = mfp_error_exit_status (error);
 
   /* One fault is always undone or made up for; only a guest that does not act,
@@ -452,11 +431,10 @@ one_schedule (guint32 seed, State *const *goals, Outcome *outcome)
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
   g_autoptr (GError) error = NULL;
-  MfpExecuteOptions options = options_of (scene, fake);
   g_autofree char *what = g_strdup_printf ("seed %u", seed);
 
   fake_fail_at_random (fake, 2 + seed % 20);
-  mfp_execute (plan, fake_ops (fake), &options, &error);
+  run_plan (fake, plan, &error);
   judge (fake, scene, what, error, FALSE, before, goals[index], outcome);
 }
 
