@@ -17,15 +17,17 @@ has_record (const MfpGuest *guest, const char *id)
   return FALSE;
 }
 
+typedef const MfpGuest *(*Look) (MfpRun *run, GError **error);
+
 /* Of two detaches of one card both do what is left to do; the one that finds
- * the record gone says, once, that it was not alone. The one whose request the
- * guest got has no need to look. */
+ * the record gone says, once, that it was not alone. That its request was accepted
+ * does not tell: QEMU may accept a second one. */
 static gboolean
-is_overtaken (MfpRun *run)
+is_overtaken (MfpRun *run, Look look)
 {
   const char *id = run->plan->card->record_id;
-  gboolean unsure = id && !run->ended && !run->overtaken && !run->asked;
-  const MfpGuest *guest = unsure ? mfp_run_look_at_both (run, NULL) : NULL;
+  gboolean unsure = id && !run->ended && !run->overtaken;
+  const MfpGuest *guest = unsure ? look (run, NULL) : NULL;
 
   if (!guest || has_record (guest, id))
     return run->overtaken;
@@ -50,7 +52,7 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   GError *local = NULL;
   gboolean done;
 
-  done = is_overtaken (run) || run->ended
+  done = is_overtaken (run, mfp_run_look_again) || run->ended
          || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);
 }
@@ -80,7 +82,7 @@ gboolean
 mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   GError *local = NULL;
-  gboolean done = is_overtaken (run) || write_record (run, run->plan->record, &local);
+  gboolean done = is_overtaken (run, mfp_run_look_at_both) || write_record (run, run->plan->record, &local);
 
   return mfp_run_or_ended (run, done, local, error);
 }
