@@ -8,8 +8,8 @@
 #include "command.h"
 #include "error.h"
 #include "hostdev-xml.h"
-#include "monitor.h"
 #include "plan.h"
+#include "qmp.h"
 
 #include <string.h>
 
@@ -187,20 +187,20 @@ same_place (const MfpQemuDevice *a, const MfpQemuDevice *b)
   return a->root == b->root && a->slot == b->slot && g_strcmp0 (a->parent, b->parent) == 0;
 }
 
-/* Learns from QEMU which functions share the slot of the card's function 0
- * though libvirt believes them unassigned: those of a card that was plugged by
- * hand, without a record. What was not named goes to @companions. */
-static gboolean
-learn_from_qemu (MfpCard *card, MfpTarget *target, GString *companions, GError **error)
+/* Learns from QEMU's @pci (element-type MfpQemuDevice) which functions share the
+ * slot of the card's function 0 though libvirt believes them unassigned: those of a
+ * card that was plugged by hand, without a record. What was not named goes to
+ * @companions. */
+static void
+learn_from_qemu (MfpCard *card, const MfpGuest *guest, const GPtrArray *pci, GString *companions)
 {
-  g_autoptr (GPtrArray) pci = mfp_monitor_query_pci (mfp_libvirt_ops (target->libvirt), error);
   const MfpFunction *zero = mfp_card_find_guest (card, 0);
-  const MfpQemuDevice *first = pci && zero ? mfp_qmp_find_device (pci, zero->alias) : NULL;
+  const MfpQemuDevice *first = zero ? mfp_qmp_find_device (pci, zero->alias) : NULL;
 
   for (guint i = 0; first && i < pci->len; i++)
     {
       const MfpQemuDevice *device = g_ptr_array_index (pci, i);
-      const MfpGuestDevice *known = find_alias (target->live, device->id);
+      const MfpGuestDevice *known = find_alias (guest, device->id);
       MfpFunction *function;
 
       if (!same_place (device, first) || (known && known->has_address))
@@ -211,24 +211,38 @@ learn_from_qemu (MfpCard *card, MfpTarget *target, GString *companions, GError *
       else
         append_item (companions, device->id);
     }
-  return pci != NULL;
+}
+
+/* What of @selections @guest has, by its XML and the record. */
+static MfpCard *
+find_card (const MfpGuest *guest, const GArray *selections)
+{
+  return mfp_card_from_guest (guest, selections, find_record (guest, selections));
 }
 
 /* What of @selections the running guest has, consent checked. */
 static MfpCard *
 find_live (MfpTarget *target, const GArray *selections, gboolean ask_qemu, GError **error)
 {
-  const MfpRecord *record = find_record (target->live, selections);
-  g_autoptr (MfpCard) card = mfp_card_from_guest (target->live, selections, record);
+  g_autoptr (MfpCard) card = find_card (target->live, selections);
+  g_autoptr (GPtrArray) pci = NULL;
   g_autoptr (GString) companions = g_string_new (NULL);
 
+  if (ask_qemu && card->functions->len > 0)
+    {
+      pci = mfp_target_look_at_both (target, error);
+      if (!pci)
+        return NULL;
+      mfp_card_free (card);
+      card = find_card (target->live, selections);
+    }
   if (card->functions->len == 0)
     return g_steal_pointer (&card);
   if (!check_one_slot (card, target->live, error))
     return NULL;
   list_companions (card, target->live, selections, companions);
-  if (ask_qemu && !learn_from_qemu (card, target, companions, error))
-    return NULL;
+  if (pci)
+    learn_from_qemu (card, target->live, pci, companions);
   if (!check_consent (companions, error))
     return NULL;
   return g_steal_pointer (&card);

@@ -138,6 +138,7 @@ mfp_target_free (MfpTarget *target)
     return;
   mfp_guest_free (target->live);
   mfp_guest_free (target->config);
+  g_clear_pointer (&target->in_qemu, g_hash_table_unref);
   mfp_libvirt_free (target->libvirt);
   g_free (target);
 }
@@ -191,16 +192,45 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
          || read_config (target, error);
 }
 
-gboolean
-mfp_target_look_again (MfpTarget *target, GError **error)
+/* Takes @guest (nullable) for what the domain is now; what QEMU has is not known
+ * then. */
+static gboolean
+set_live (MfpTarget *target, MfpGuest *guest)
 {
-  MfpGuest *guest = read_guest (target->libvirt, MFP_LIVE, error);
-
   if (!guest)
     return FALSE;
   mfp_guest_free (target->live);
   target->live = guest;
+  g_clear_pointer (&target->in_qemu, g_hash_table_unref);
   return TRUE;
+}
+
+gboolean
+mfp_target_look_again (MfpTarget *target, GError **error)
+{
+  return set_live (target, read_guest (target->libvirt, MFP_LIVE, error));
+}
+
+GPtrArray *
+mfp_target_look_at_both (MfpTarget *target, GError **error)
+{
+  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  g_autofree char *query_pci = mfp_qmp_query_pci ();
+  const char *const commands[] = { query_pci, NULL };
+  g_auto (GStrv) told = ops->look (ops, commands, TRUE, error);
+  g_autoptr (GPtrArray) pci = NULL;
+
+  if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
+    return NULL;
+  if (!target->live->id)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE, "the domain ended meanwhile");
+      return NULL;
+    }
+  pci = mfp_qmp_parse_pci (told[1], error);
+  if (pci)
+    target->in_qemu = mfp_qmp_list_ids (pci);
+  return g_steal_pointer (&pci);
 }
 
 static void
@@ -416,7 +446,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
     .note = on_note,
     .data = (gpointer) invocation,
   };
-  const MfpExecuteOptions execute = {
+  MfpExecuteOptions execute = {
     .domain = mfp_libvirt_domain_name (target->libvirt),
     .timeout = options->timeout * G_TIME_SPAN_SECOND,
     .observer = &observer,
@@ -426,6 +456,9 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
   if (!settle_unplug (target, plan, error))
     return FALSE;
   note_drivers (target, invocation, plan->card, FALSE);
+  if (target->in_qemu)
+    execute.live = g_steal_pointer (&target->live);
+  execute.in_qemu = g_steal_pointer (&target->in_qemu);
   done = mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
   note_drivers (target, invocation, plan->card, TRUE);
   if (!done && mfp_advice ((*error)->message))

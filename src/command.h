@@ -120,6 +120,8 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
  * MfpTarget:
  * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that are to be changed
+ * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had when @live was
+ *   read, if it was asked
  *
  * A connection, and in most cases a domain on it.
  */
@@ -129,6 +131,7 @@ typedef struct
   MfpLibvirt *libvirt;
   MfpGuest *live;
   MfpGuest *config;
+  GHashTable *in_qemu;
 } MfpTarget;
 
 void mfp_target_free (MfpTarget *target);
@@ -166,6 +169,11 @@ gboolean mfp_by_libvirt (const MfpCommonOptions *options);
 
 /* Reads the live XML again. */
 gboolean mfp_target_look_again (MfpTarget *target, GError **error);
+
+/* The same, and asks QEMU, for a run that will wait for the guest and can begin with
+ * what was seen. Returns QEMU's PCI devices with ids (element-type MfpQemuDevice);
+ * the caller owns it. */
+GPtrArray *mfp_target_look_at_both (MfpTarget *target, GError **error);
 
 /* Refuses the connection of a driver that cannot plug in the way of @options. */
 gboolean mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options,

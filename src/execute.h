@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "guest-pci.h"
 #include "ops.h"
 #include "plan.h"
 
@@ -31,12 +32,16 @@ typedef struct
  * @timeout: microseconds; how long each wait for the guest, for QEMU or for
  *   the host may take
  * @observer: (nullable)
+ * @live, @in_qemu: (nullable) (transfer full): the running domain, and the aliases
+ *   that QEMU has (element-type utf8), as they have just been seen together
  */
 typedef struct
 {
   const char *domain;
   gint64 timeout;
   const MfpObserver *observer;
+  MfpGuest *live;
+  GHashTable *in_qemu;
 } MfpExecuteOptions;
 
 /**

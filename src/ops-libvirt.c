@@ -292,6 +292,46 @@ change_together (MfpLibvirt *libvirt, MfpTask task, GPtrArray *subjects)
     g_ptr_array_unref (nothing);
 }
 
+/**
+ * Errand:
+ * @task, @subject: one of several calls of different kinds that are made at once
+ */
+typedef struct
+{
+  MfpTask task;
+  gpointer subject;
+  GDestroyNotify free_subject;
+} Errand;
+
+static void
+errand_free (gpointer data)
+{
+  Errand *errand = data;
+
+  if (errand->free_subject)
+    errand->free_subject (errand->subject);
+  g_free (errand);
+}
+
+static void
+add_errand (GPtrArray *errands, MfpTask task, gpointer subject, GDestroyNotify free_subject)
+{
+  Errand *errand = g_new0 (Errand, 1);
+
+  errand->task = task;
+  errand->subject = subject;
+  errand->free_subject = free_subject;
+  g_ptr_array_add (errands, errand);
+}
+
+static gpointer
+run_errand (gpointer libvirt, gpointer subject, GError **error)
+{
+  const Errand *errand = subject;
+
+  return errand->task (libvirt, errand->subject, error);
+}
+
 /* ---- what is listened to ---- */
 
 #define CONNECTION_BREAKS (-1)
@@ -320,7 +360,7 @@ add_listener (GPtrArray *listeners, int event, virConnectDomainEventGenericCallb
 }
 
 static gpointer
-start_listener (gpointer data, gpointer subject, GError **error)
+start_listener (gpointer data, gpointer subject, GError **error G_GNUC_UNUSED)
 {
   MfpLibvirt *libvirt = data;
   Listener *listener = subject;
@@ -334,29 +374,38 @@ start_listener (gpointer data, gpointer subject, GError **error)
                          virConnectDomainEventRegisterAny (libvirt->connection, libvirt->domain,
                                                            listener->event, listener->callback,
                                                            libvirt, NULL));
-  if (listener->id < 0)
-    fail (libvirt, error);
   return NULL;
 }
 
 static gpointer
-end_listener (gpointer data, gpointer subject, GError **error)
+end_listener (gpointer data, gpointer subject, GError **error G_GNUC_UNUSED)
 {
   MfpLibvirt *libvirt = data;
   const Listener *listener = subject;
-  int result;
 
   if (listener->id < 0)
     return NULL;
   if (listener->event == CONNECTION_BREAKS)
-    result = CALL (libvirt, NULL,
-                   virConnectUnregisterCloseCallback (libvirt->connection, on_close));
+    CALL (libvirt, NULL, virConnectUnregisterCloseCallback (libvirt->connection, on_close));
   else
-    result = CALL (libvirt, libvirt->name,
-                   virConnectDomainEventDeregisterAny (libvirt->connection, listener->id));
-  if (result < 0)
-    fail (libvirt, error);
+    CALL (libvirt, libvirt->name,
+          virConnectDomainEventDeregisterAny (libvirt->connection, listener->id));
   return NULL;
+}
+
+static GPtrArray *
+new_listeners (void)
+{
+  GPtrArray *listeners = g_ptr_array_new_with_free_func (g_free);
+
+  add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+                VIR_DOMAIN_EVENT_CALLBACK (on_removed));
+  add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
+                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed));
+  add_listener (listeners, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle));
+  add_listener (listeners, CONNECTION_BREAKS, NULL);
+  return listeners;
 }
 
 /* Listens to the domain, once. What never waits is spared that: it is before
@@ -366,15 +415,15 @@ listen_to_domain (MfpLibvirt *libvirt)
 {
   if (libvirt->listeners)
     return;
-  libvirt->listeners = g_ptr_array_new_with_free_func (g_free);
-  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removed));
-  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed));
-  add_listener (libvirt->listeners, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle));
-  add_listener (libvirt->listeners, CONNECTION_BREAKS, NULL);
+  libvirt->listeners = new_listeners ();
   change_together (libvirt, start_listener, libvirt->listeners);
+}
+
+static void
+add_listener_errands (GPtrArray *errands, MfpTask task, const GPtrArray *listeners)
+{
+  for (guint i = 0; listeners && i < listeners->len; i++)
+    add_errand (errands, task, g_ptr_array_index (listeners, i), NULL);
 }
 
 static void
@@ -627,24 +676,21 @@ look_at_address (gpointer libvirt, gpointer address, GError **error)
   return read_host_function (libvirt, address, error);
 }
 
-/* Of @addresses (element-type MfpPciAddress), as subjects. */
-static GPtrArray *
-copy_addresses (const GArray *addresses)
+/* That of @addresses (element-type MfpPciAddress) at @index, as a subject. */
+static MfpPciAddress *
+copy_address (const GArray *addresses, guint index)
 {
-  GPtrArray *copies = g_ptr_array_new_with_free_func (g_free);
-
-  for (guint i = 0; i < addresses->len; i++)
-    g_ptr_array_add (copies, g_memdup2 (&g_array_index (addresses, MfpPciAddress, i),
-                                        sizeof (MfpPciAddress)));
-  return copies;
+  return g_memdup2 (&g_array_index (addresses, MfpPciAddress, index), sizeof (MfpPciAddress));
 }
 
 static GPtrArray *
 op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
 
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (subjects, copy_address (addresses, i));
   return ensure (libvirt, error)
              ? call_together (libvirt, look_at_address, subjects, READS_AT_ONCE,
                               (GDestroyNotify) mfp_host_function_free, error)
@@ -694,10 +740,15 @@ static void
 op_try_give_back (MfpOps *ops, const GArray *addresses)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+  g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
 
-  if (ensure (libvirt, NULL))
-    change_together (libvirt, try_give_back, subjects);
+  if (!ensure (libvirt, NULL))
+    return;
+  add_listener_errands (errands, end_listener, libvirt->listeners);
+  for (guint i = 0; i < addresses->len; i++)
+    add_errand (errands, try_give_back, copy_address (addresses, i), g_free);
+  change_together (libvirt, run_errand, errands);
+  g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
 }
 
 static char *
@@ -826,18 +877,23 @@ look_for_answer (gpointer libvirt, gpointer command, GError **error)
 }
 
 static GStrv
-op_look (MfpOps *ops, const char *const *commands, GError **error)
+op_look (MfpOps *ops, const char *const *commands, gboolean expectant, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
   GPtrArray *answers;
 
-  g_ptr_array_add (subjects, NULL);
+  if (!ensure_domain (libvirt, error))
+    return NULL;
+  add_errand (errands, look_for_answer, NULL, NULL);
   for (guint i = 0; commands[i]; i++)
-    g_ptr_array_add (subjects, g_strdup (commands[i]));
-  answers = ensure_domain (libvirt, error) ? call_together (libvirt, look_for_answer, subjects,
-                                                            READS_AT_ONCE, g_free, error)
-                                           : NULL;
+    add_errand (errands, look_for_answer, g_strdup (commands[i]), g_free);
+  if (expectant && !libvirt->listeners)
+    {
+      libvirt->listeners = new_listeners ();
+      add_listener_errands (errands, start_listener, libvirt->listeners);
+    }
+  answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
   if (!answers)
     return NULL;
   g_ptr_array_add (answers, NULL);

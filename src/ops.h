@@ -45,7 +45,8 @@ struct _MfpOps
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
 
   /* Tries to give back the functions at @addresses (element-type MfpPciAddress), with
-   * no look in between. What became of it is to be looked at. */
+   * no look in between. What became of it is to be looked at. What the domain reports
+   * matters no more. */
   void (*try_give_back) (MfpOps *ops, const GArray *addresses);
 
   /* Attaches and detaches the device @xml. MFP_ERROR_ALIAS_TAKEN. A live
@@ -62,8 +63,9 @@ struct _MfpOps
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
   /* The live XML, and then QEMU's answers to @commands (%NULL-terminated), as near
-   * to each other in time as can be; the caller frees. */
-  GStrv (*look) (MfpOps *ops, const char *const *commands, GError **error);
+   * to each other in time as can be; the caller frees. @expectant: what the domain
+   * reports from then on will be waited for. */
+  GStrv (*look) (MfpOps *ops, const char *const *commands, gboolean expectant, GError **error);
 
   /* Waits until the domain reports something, or until @until (see now).
    * @awaited: (nullable) (element-type utf8): aliases; those that left the domain

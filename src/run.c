@@ -19,6 +19,9 @@ mfp_run_init (MfpRun *run, const MfpPlan *plan, MfpOps *ops, const MfpExecuteOpt
     .awaited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
     .home = g_hash_table_new (NULL, NULL),
     .ended = plan->host_only,
+    .seen = options->live,
+    .in_qemu = options->in_qemu,
+    .started = options->live ? g_strdup (options->live->id) : NULL,
   };
 }
 
@@ -30,6 +33,7 @@ mfp_run_clear (MfpRun *run)
   g_clear_pointer (&run->was_in_qemu, g_hash_table_unref);
   g_clear_pointer (&run->awaited, g_hash_table_unref);
   g_clear_pointer (&run->home, g_hash_table_unref);
+  g_clear_pointer (&run->returning, g_ptr_array_unref);
 }
 
 void
@@ -81,14 +85,14 @@ mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, 
   const MfpGuest *guest;
 
   mfp_run_forget_seen (run);
-  told = run->ops->look (run->ops, commands, error);
+  told = run->ops->look (run->ops, commands, FALSE, error);
   guest = told ? see (run, told[0], error) : NULL;
   *answers = guest ? g_strdupv (told + 1) : NULL;
   return guest;
 }
 
 const MfpGuest *
-mfp_run_look_at_both (MfpRun *run, GError **error)
+mfp_run_look_at_both_again (MfpRun *run, GError **error)
 {
   g_autofree char *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { list_devices, NULL };
@@ -100,6 +104,12 @@ mfp_run_look_at_both (MfpRun *run, GError **error)
   if (!run->in_qemu)
     mfp_run_forget_seen (run);
   return run->seen;
+}
+
+const MfpGuest *
+mfp_run_look_at_both (MfpRun *run, GError **error)
+{
+  return run->seen && run->in_qemu ? run->seen : mfp_run_look_at_both_again (run, error);
 }
 
 const MfpGuestDevice *

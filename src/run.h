@@ -18,6 +18,8 @@
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
  * @asked: this run's request that the slot go was accepted
+ * @returning: (nullable) (element-type MfpHostFunction): what the plan gives back, as
+ *   it was while the guest was asked to let go of it
  * @home: (element-type MfpFunction): what was seen on its host driver when all
  *   were given back at once
  * @tried_all: that was tried
@@ -35,6 +37,7 @@ typedef struct
   GHashTable *in_qemu;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
+  GPtrArray *returning;
   GHashTable *home;
   gboolean tried_all;
   gboolean ended;
@@ -57,8 +60,10 @@ const MfpGuest *mfp_run_look_again (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers,
                                       GError **error);
 
-/* Reads it again, and which devices QEMU has. */
+/* It together with the devices that QEMU has, which are in @in_qemu then: as last
+ * read together, or read again. */
 const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
+const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
 
 /* To be called by what changes the domain. */
 void mfp_run_forget_seen (MfpRun *run);

@@ -61,7 +61,7 @@ mfp_step_queue (MfpRun *run, const MfpStep *step, GError **error)
 static gboolean
 is_plugged (MfpRun *run, const MfpFunction *function)
 {
-  const MfpGuest *guest = mfp_run_look_at_both (run, NULL);
+  const MfpGuest *guest = mfp_run_look_at_both_again (run, NULL);
 
   return guest && mfp_run_find_hostdev (guest, function)
          && g_hash_table_contains (run->in_qemu, function->alias);

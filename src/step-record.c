@@ -8,13 +8,17 @@
 
 #include <string.h>
 
-static gboolean
-has_record (const MfpGuest *guest, const char *id)
+static const MfpRecord *
+find_record (const MfpGuest *guest, const char *id)
 {
   for (guint i = 0; i < guest->records->len; i++)
-    if (strcmp (((const MfpRecord *) g_ptr_array_index (guest->records, i))->id, id) == 0)
-      return TRUE;
-  return FALSE;
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      if (strcmp (record->id, id) == 0)
+        return record;
+    }
+  return NULL;
 }
 
 typedef const MfpGuest *(*Look) (MfpRun *run, GError **error);
@@ -29,7 +33,7 @@ is_overtaken (MfpRun *run, Look look)
   gboolean unsure = id && !run->ended && !run->overtaken;
   const MfpGuest *guest = unsure ? look (run, NULL) : NULL;
 
-  if (!guest || has_record (guest, id))
+  if (!guest || find_record (guest, id))
     return run->overtaken;
   run->overtaken = TRUE;
   if (run->options->observer)
@@ -78,11 +82,22 @@ mfp_note_leaving (MfpRun *run, GError **error)
   return write_record (run, &leaving, error);
 }
 
+/* Another run may have written that down, and remove it any moment: it must not
+ * come back then. */
+static gboolean
+is_leaving (const MfpRun *run)
+{
+  const MfpRecord *record = run->seen ? find_record (run->seen, run->plan->record->id) : NULL;
+
+  return record && record->leaving;
+}
+
 gboolean
 mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   GError *local = NULL;
-  gboolean done = is_overtaken (run, mfp_run_look_at_both) || write_record (run, run->plan->record, &local);
+  gboolean done = is_overtaken (run, mfp_run_look_at_both) || is_leaving (run)
+                  || write_record (run, run->plan->record, &local);
 
   return mfp_run_or_ended (run, done, local, error);
 }

@@ -90,7 +90,7 @@ still_in_qemu (MfpRun *run, GError **error)
   const MfpCard *card = run->plan->card;
   g_autoptr (GPtrArray) functions = g_ptr_array_new ();
 
-  if (!run->in_qemu && !mfp_run_look_at_both (run, error))
+  if (!mfp_run_look_at_both (run, error))
     return NULL;
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -207,7 +207,10 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
     }
   removal->requested = request_each (run, present, &local);
   if (removal->requested)
-    await (run, present);
+    {
+      await (run, present);
+      mfp_look_at_returning (run);
+    }
   mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;

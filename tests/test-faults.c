@@ -8,6 +8,7 @@
 #include "error.h"
 #include "execute.h"
 #include "fake-libvirt.h"
+#include "monitor.h"
 
 #include <string.h>
 
@@ -19,6 +20,7 @@
  * Scene:
  * @prepare: brings the fake into the state before, with no fault
  * @plan: makes the plan from the fake's state
+ * @told: the run is told what was seen for the plan
  */
 typedef struct
 {
@@ -26,6 +28,7 @@ typedef struct
   FakeHotplug hotplug;
   void (*prepare) (Fake *fake);
   MfpPlan *(*plan) (Fake *fake);
+  gboolean told;
 } Scene;
 
 static gboolean
@@ -198,6 +201,9 @@ static const Scene scenes[] = {
   { "detach-mapped", FAKE_NATIVE, mapped_attached, detach_live },
   { "detach-persistent", FAKE_ACPI, persistent_attached, detach_persistent },
   { "detach-cold-plugged", FAKE_ACPI, cold_plugged, detach_persistent },
+  { "detach-whole-told", FAKE_ACPI, whole_attached, detach_live, TRUE },
+  { "detach-mapped-told", FAKE_NATIVE, mapped_attached, detach_live, TRUE },
+  { "detach-cold-plugged-told", FAKE_ACPI, cold_plugged, detach_persistent, TRUE },
 };
 
 /* ---- running and judging ---- */
@@ -209,6 +215,19 @@ set_scene (const Scene *scene, guint32 seed)
 
   scene->prepare (fake);
   return fake;
+}
+
+static MfpExecuteOptions
+options_of (const Scene *scene, Fake *fake)
+{
+  MfpExecuteOptions options = { .domain = "vm", .timeout = TIMEOUT };
+
+  if (scene->told)
+    {
+      options.live = read_guest (fake, MFP_LIVE);
+      options.in_qemu = mfp_monitor_list_devices (fake_ops (fake), NULL);
+    }
+  return options;
 }
 
 /* What is compared; see fake_describe_live() and the like. */
@@ -253,10 +272,11 @@ goal_of (const Scene *scene, guint *operations)
 {
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
+  MfpExecuteOptions options = options_of (scene, fake);
   g_autoptr (GError) error = NULL;
 
   fake_mend (fake);
-  run_plan (fake, plan, &error);
+  mfp_execute (plan, fake_ops (fake), &options, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (fake_violation (fake), ==, NULL);
   *operations = fake_operations (fake);
@@ -387,12 +407,13 @@ one_fault (const Scene *scene, guint operation, FakeFault fault, const State *go
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
+  MfpExecuteOptions options = options_of (scene, fake);
   g_autoptr (GError) error = NULL;
   g_autofree char *what = g_strdup_printf ("%s at operation %u", fault_names[fault], operation);
   int status;
 
   fake_fail_at (fake, operation, fault);
-  run_plan (fake, plan, &error);
+  mfp_execute (plan, fake_ops (fake), &options, &error);
   status = mfp_error_exit_status (error);
 
   /* One fault is always undone or made up for; only a guest that does not act,
@@ -431,10 +452,11 @@ one_schedule (guint32 seed, State *const *goals, Outcome *outcome)
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
   g_autoptr (GError) error = NULL;
+  MfpExecuteOptions options = options_of (scene, fake);
   g_autofree char *what = g_strdup_printf ("seed %u", seed);
 
   fake_fail_at_random (fake, 2 + seed % 20);
-  run_plan (fake, plan, &error);
+  mfp_execute (plan, fake_ops (fake), &options, &error);
   judge (fake, scene, what, error, FALSE, before, goals[index], outcome);
 }
 
@@ -561,19 +583,26 @@ told_clear (Told *told)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Told, told_clear)
 
-/* Runs @plan, and forgets what was told before. */
+/* Runs @plan with @options, and forgets what was told before. */
 static gboolean
-run_told (Fake *fake, const MfpPlan *plan, Told *told, GError **error)
+run_told_with (Fake *fake, const MfpPlan *plan, MfpExecuteOptions options, Told *told,
+               GError **error)
 {
   const MfpObserver observer = { .begin = hear_begin, .end = hear_end, .wait = hear_wait,
                                  .note = hear_note, .data = told };
-  const MfpExecuteOptions options
-      = { .domain = "vm", .timeout = TIMEOUT, .observer = &observer };
 
+  options.observer = &observer;
   if (told->steps)
     told_clear (told);
   *told = (Told){ .steps = g_string_new (NULL) };
   return mfp_execute (plan, fake_ops (fake), &options, error);
+}
+
+static gboolean
+run_told (Fake *fake, const MfpPlan *plan, Told *told, GError **error)
+{
+  return run_told_with (fake, plan, (MfpExecuteOptions){ .domain = "vm", .timeout = TIMEOUT }, told,
+                        error);
 }
 
 /* The observer hears of each step, done or undone, and of the waits. */
@@ -625,6 +654,49 @@ test_two_detaches (void)
   g_assert_cmpuint (told.notes, ==, 1);
   g_assert_cmpstr (told.last_note, ==, "another run detached it at the same time");
   after = capture (fake);
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
+}
+
+/* Writes into the domain that its one card is leaving. */
+static void
+note_leaving (Fake *fake)
+{
+  g_autoptr (MfpGuest) live = read_guest (fake, MFP_LIVE);
+  MfpRecord *record = g_ptr_array_index (live->records, 0);
+  g_autofree char *uri = mfp_record_uri (record->id);
+  g_autofree char *xml = NULL;
+
+  record->leaving = TRUE;
+  xml = mfp_record_format (record);
+  g_assert_true (fake_ops (fake)->set_metadata (fake_ops (fake), uri, xml, NULL));
+}
+
+/* One that was planned when another had noted the card as leaving, and begins when
+ * that has ended: it does not bring the record back. */
+static void
+test_late_detach (void)
+{
+  static const Scene scene = { .told = TRUE };
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) first = NULL, second = NULL;
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+  MfpExecuteOptions options;
+
+  whole_attached (fake);
+  first = detach_live (fake);
+  note_leaving (fake);
+  second = detach_live (fake);
+  options = options_of (&scene, fake);
+  g_assert_true (run_told (fake, first, &told, &error));
+  g_assert_no_error (error);
+  g_assert_true (run_told_with (fake, second, options, &told, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (told.notes, ==, 1);
+  g_assert_cmpstr (told.last_note, ==, "another run detached it at the same time");
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
   g_assert_cmpstr (after->drivers, ==, before->drivers);
 }
 
@@ -841,6 +913,8 @@ main (int argc, char **argv)
                    test_pulled_out);
   g_test_add_func ("/faults/observer/hears-of-each-step-and-wait", test_observer);
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
+  g_test_add_func ("/faults/a-detach-that-begins-late-does-not-bring-the-note-back",
+                   test_late_detach);
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/an-undone-attach-that-asked-the-guest-is-noted-as-leaving",
                    test_undone_is_leaving);
