@@ -121,7 +121,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Host, host_clear)
 static gboolean
 survey (MfpTarget *target, const Request *request, Host *host, GError **error)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  MfpOps *ops = target->ops;
   g_autoptr (GArray) selections = request->document ? mfp_card_to_selections (request->document)
                                                     : g_array_ref (request->selections);
   g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
@@ -339,7 +339,7 @@ check_port (const MfpTarget *target, const MfpCard *card, GError **error)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "a pcie-root-port with index %u cannot be added to domain '%s'%s", card->port,
-               mfp_libvirt_domain_name (target->libvirt),
+               target->api->domain_name (target->libvirt),
                target->live ? " while it runs: use --config" : "");
   return FALSE;
 }
@@ -399,7 +399,7 @@ find_uses (MfpTarget *target, const MfpCard *card, const GPtrArray *devices, GEr
       networks = networks || mfp_class_has_networks (host->class_code);
       disks = disks || mfp_class_has_disks (host->class_code);
     }
-  return mfp_libvirt_host_uses (target->libvirt, taken, networks, disks, error);
+  return target->api->host_uses (target->libvirt, taken, networks, disks, error);
 }
 
 static void
@@ -456,7 +456,7 @@ make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GErro
 static gboolean
 lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
+  MfpOps *ops = target->ops;
   g_autofree char *xml = NULL;
   g_autoptr (MfpGuest) now = NULL;
 
@@ -535,7 +535,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "the document plans a port for bus %u of domain '%s', and --slot is elsewhere",
-                   card->port, mfp_libvirt_domain_name (target->libvirt));
+                   card->port, target->api->domain_name (target->libvirt));
       return NULL;
     }
   if (request->has_slot)

@@ -18,9 +18,9 @@ list_host (const MfpInvocation *invocation, gboolean all, GError **error)
   g_autoptr (GPtrArray) functions = NULL, guests = NULL, devices = NULL;
 
   if (target)
-    functions = mfp_libvirt_host_functions (target->libvirt, error);
+    functions = target->api->host_functions (target->libvirt, error);
   if (functions)
-    guests = mfp_libvirt_other_guests (target->libvirt, error);
+    guests = target->api->other_guests (target->libvirt, error);
   if (!guests)
     return NULL;
   devices = mfp_inventory_host (functions, guests, all);
@@ -31,7 +31,7 @@ list_host (const MfpInvocation *invocation, gboolean all, GError **error)
 static gboolean
 is_for_qemu (const MfpTarget *target)
 {
-  g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
+  g_autofree char *driver = target->api->driver (target->libvirt);
 
   return target->live && mfp_inventory_needs_qemu (target->live)
          && g_strcmp0 (driver, "qemu") == 0;
@@ -48,7 +48,7 @@ ask_qemu (MfpTarget **target, const MfpInvocation *invocation, const MfpCommonOp
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpTarget) full = mfp_target_open (invocation, options, MFP_ACCESS_ASK, domain, &error);
   GHashTable *devices
-      = full ? mfp_monitor_list_devices (mfp_libvirt_ops (full->libvirt), &error) : NULL;
+      = full ? mfp_monitor_list_devices (full->ops, &error) : NULL;
 
   if (!devices)
     {

@@ -45,7 +45,7 @@ static gboolean
 check_free (MfpTarget *target, const GPtrArray *functions, GError **error)
 {
   g_autoptr (GPtrArray) others
-      = mfp_survey_groups (mfp_libvirt_ops (target->libvirt), functions, error);
+      = mfp_survey_groups (target->ops, functions, error);
 
   return others && mfp_target_check_free (target, functions, error)
          && mfp_target_check_free (target, others, error);
@@ -57,7 +57,7 @@ reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOpti
 {
   g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
   g_autoptr (GPtrArray) devices
-      = mfp_survey_devices (mfp_libvirt_ops (target->libvirt), hosts, error);
+      = mfp_survey_devices (target->ops, hosts, error);
   g_autoptr (MfpPlan) plan = NULL;
 
   if (!devices)

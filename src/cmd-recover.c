@@ -91,7 +91,7 @@ examine_all (MfpTarget *target, GError **error)
   /* The records end with the running domain, and so do its hostdevs. */
   if (!target->live || target->live->records->len == 0)
     return g_steal_pointer (&findings);
-  devices = mfp_monitor_list_devices (mfp_libvirt_ops (target->libvirt), error);
+  devices = mfp_monitor_list_devices (target->ops, error);
   /* QEMU is asked when no change is under way, as one of the run that died may be. */
   if (!devices || !mfp_target_look_again (target, error))
     return NULL;
@@ -159,7 +159,7 @@ run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOp
 {
   GError *failures = NULL;
 
-  for (guint i = 0; i < plans->len && !mfp_libvirt_interrupted (target->libvirt); i++)
+  for (guint i = 0; i < plans->len && !mfp_interrupt_came (target->interrupt); i++)
     {
       GError *local = NULL;
 

@@ -139,14 +139,14 @@ mfp_target_free (MfpTarget *target)
   mfp_guest_free (target->live);
   mfp_guest_free (target->config);
   g_clear_pointer (&target->in_qemu, g_hash_table_unref);
-  mfp_libvirt_free (target->libvirt);
+  if (target->libvirt)
+    target->api->free (target->libvirt);
   g_free (target);
 }
 
 static MfpGuest *
-read_guest (MfpLibvirt *libvirt, MfpForm form, GError **error)
+read_guest (MfpOps *ops, MfpForm form, GError **error)
 {
-  MfpOps *ops = mfp_libvirt_ops (libvirt);
   g_autofree char *xml = ops->domain_xml (ops, form, error);
 
   return xml ? mfp_guest_parse (xml, error) : NULL;
@@ -155,14 +155,14 @@ read_guest (MfpLibvirt *libvirt, MfpForm form, GError **error)
 static gboolean
 read_config (MfpTarget *target, GError **error)
 {
-  if (!mfp_libvirt_domain_is_persistent (target->libvirt))
+  if (!target->api->domain_is_persistent (target->libvirt))
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "domain '%s' is transient and has no persistent XML; use --live",
-                   mfp_libvirt_domain_name (target->libvirt));
+                   target->api->domain_name (target->libvirt));
       return FALSE;
     }
-  target->config = read_guest (target->libvirt, MFP_CONFIG, error);
+  target->config = read_guest (target->ops, MFP_CONFIG, error);
   return target->config != NULL;
 }
 
@@ -173,7 +173,7 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
   gboolean current = !options->live && !options->config && !options->persistent;
   gboolean only_config = options->config && !options->live && !options->persistent;
-  g_autoptr (MfpGuest) guest = only_config ? NULL : read_guest (target->libvirt, MFP_LIVE, error);
+  g_autoptr (MfpGuest) guest = only_config ? NULL : read_guest (target->ops, MFP_LIVE, error);
   gboolean active = guest && guest->id;
 
   if (!guest && !only_config)
@@ -208,16 +208,15 @@ set_live (MfpTarget *target, MfpGuest *guest)
 gboolean
 mfp_target_look_again (MfpTarget *target, GError **error)
 {
-  return set_live (target, read_guest (target->libvirt, MFP_LIVE, error));
+  return set_live (target, read_guest (target->ops, MFP_LIVE, error));
 }
 
 GPtrArray *
 mfp_target_look_at_both (MfpTarget *target, GError **error)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
   g_autofree char *query_pci = mfp_qmp_query_pci ();
   const char *const commands[] = { query_pci, NULL };
-  g_auto (GStrv) told = ops->look (ops, commands, TRUE, error);
+  g_auto (GStrv) told = target->ops->look (target->ops, commands, TRUE, error);
   g_autoptr (GPtrArray) pci = NULL;
 
   if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
@@ -248,14 +247,20 @@ mfp_target_connect (const MfpInvocation *invocation, MfpAccess access, const cha
       = g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
                          "neither finished nor undone.\nTo mend it: virt-mfplug %s\n",
                          remedy);
-  MfpInterrupt *interrupt
-      = access == MFP_ACCESS_CHANGE ? mfp_interrupt_new (parting, MFP_ERROR_LEFT) : NULL;
 
+  target->api = mfp_libvirt_load (error);
+  if (!target->api)
+    return NULL;
+  if (access == MFP_ACCESS_CHANGE)
+    target->interrupt = mfp_interrupt_new (parting, MFP_ERROR_LEFT);
   target->trace = (MfpCallTrace){ .call = on_call, .data = invocation->console };
-  target->libvirt = mfp_libvirt_open (
-      invocation->uri, access == MFP_ACCESS_READ, interrupt,
+  target->libvirt = target->api->open (
+      invocation->uri, access == MFP_ACCESS_READ, target->interrupt,
       mfp_console_is_verbose (invocation->console) ? &target->trace : NULL, error);
-  return target->libvirt ? g_steal_pointer (&target) : NULL;
+  if (!target->libvirt)
+    return NULL;
+  target->ops = target->api->ops (target->libvirt);
+  return g_steal_pointer (&target);
 }
 
 MfpTarget *
@@ -266,7 +271,7 @@ mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *option
   g_autofree char *remedy = g_strconcat ("recover ", quoted, NULL);
   g_autoptr (MfpTarget) target = mfp_target_connect (invocation, access, remedy, error);
 
-  if (!target || !mfp_libvirt_use_domain (target->libvirt, domain, error))
+  if (!target || !target->api->use_domain (target->libvirt, domain, error))
     return NULL;
   if (!read_forms (target, options, error))
     {
@@ -313,7 +318,7 @@ mfp_read_document (const char *file, GError **error)
 gboolean
 mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
-  g_autofree char *driver = mfp_libvirt_driver (target->libvirt);
+  g_autofree char *driver = target->api->driver (target->libvirt);
 
   if (g_strcmp0 (driver, "qemu") == 0 || mfp_by_libvirt (options))
     return TRUE;
@@ -346,14 +351,14 @@ mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **e
 
   if (!any_on_vfio (functions))
     return TRUE;
-  guests = mfp_libvirt_other_guests (target->libvirt, error);
+  guests = target->api->other_guests (target->libvirt, error);
   return guests && mfp_admit_holders (functions, guests, error);
 }
 
 char *
 mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation, MfpReport report)
 {
-  report.domain = mfp_libvirt_domain_name (target->libvirt);
+  report.domain = target->api->domain_name (target->libvirt);
   report.journal = invocation->journal;
   return invocation->quiet ? g_strdup ("") : mfp_report_format (&report, invocation->format);
 }
@@ -398,13 +403,12 @@ static void
 note_drivers (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
               gboolean after)
 {
-  MfpOps *ops = mfp_libvirt_ops (target->libvirt);
   g_autoptr (GArray) addresses = mfp_card_hosts (card);
   g_autoptr (GPtrArray) functions = NULL;
 
   if (invocation->format != MFP_FORMAT_JSON)
     return;
-  functions = ops->host_functions (ops, addresses, NULL);
+  functions = target->ops->host_functions (target->ops, addresses, NULL);
   for (guint i = 0; i < addresses->len; i++)
     {
       const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
@@ -430,7 +434,7 @@ settle_unplug (MfpTarget *target, MfpPlan *plan, GError **error)
 
   if (!target->live || plan->by_libvirt || !mfp_guest_is_pseries (target->live))
     return TRUE;
-  version = mfp_monitor_query_version (mfp_libvirt_ops (target->libvirt), error);
+  version = mfp_monitor_query_version (target->ops, error);
   plan->unplug_each = version < MFP_QEMU_VERSION (4, 2);
   return version != 0;
 }
@@ -447,7 +451,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
     .data = (gpointer) invocation,
   };
   MfpExecuteOptions execute = {
-    .domain = mfp_libvirt_domain_name (target->libvirt),
+    .domain = target->api->domain_name (target->libvirt),
     .timeout = options->timeout * G_TIME_SPAN_SECOND,
     .observer = &observer,
   };
@@ -459,7 +463,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
   if (target->in_qemu)
     execute.live = g_steal_pointer (&target->live);
   execute.in_qemu = g_steal_pointer (&target->in_qemu);
-  done = mfp_execute (plan, mfp_libvirt_ops (target->libvirt), &execute, error);
+  done = mfp_execute (plan, target->ops, &execute, error);
   note_drivers (target, invocation, plan->card, TRUE);
   if (!done && mfp_advice ((*error)->message))
     mfp_error_append (error, "%s", mfp_advice ((*error)->message));

@@ -8,7 +8,7 @@
 #include "console.h"
 #include "execute.h"
 #include "journal.h"
-#include "ops-libvirt.h"
+#include "load-libvirt.h"
 #include "report.h"
 #include "selection.h"
 
@@ -118,6 +118,8 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
 
 /**
  * MfpTarget:
+ * @api: what @libvirt can do; @ops: its operations
+ * @interrupt: (nullable): what stops it
  * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that are to be changed
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had when @live was
@@ -127,8 +129,11 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
  */
 typedef struct
 {
+  const MfpLibvirtApi *api;
+  MfpInterrupt *interrupt;
   MfpCallTrace trace;
   MfpLibvirt *libvirt;
+  MfpOps *ops;
   MfpGuest *live;
   MfpGuest *config;
   GHashTable *in_qemu;

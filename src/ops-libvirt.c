@@ -973,9 +973,26 @@ op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError 
 
 /* ---- outside the operations ---- */
 
-MfpLibvirt *
-mfp_libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
-                  const MfpCallTrace *trace, GError **error)
+static void
+libvirt_free (MfpLibvirt *libvirt)
+{
+  if (!libvirt)
+    return;
+  disconnect (libvirt);
+  if (libvirt->left_behind) /* a call that returns after all will look at it */
+    return;
+  g_hash_table_unref (libvirt->nodes);
+  g_hash_table_unref (libvirt->removed);
+  g_free (libvirt->uri);
+  g_free (libvirt->name);
+  g_free (libvirt->refused);
+  g_free (libvirt);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpLibvirt, libvirt_free)
+
+static MfpLibvirt *
+libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
+              const MfpCallTrace *trace, GError **error)
 {
   g_autoptr (MfpLibvirt) libvirt = g_new0 (MfpLibvirt, 1);
 
@@ -1020,36 +1037,14 @@ mfp_libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
   return g_steal_pointer (&libvirt);
 }
 
-void
-mfp_libvirt_free (MfpLibvirt *libvirt)
-{
-  if (!libvirt)
-    return;
-  disconnect (libvirt);
-  if (libvirt->left_behind) /* a call that returns after all will look at it */
-    return;
-  g_hash_table_unref (libvirt->nodes);
-  g_hash_table_unref (libvirt->removed);
-  g_free (libvirt->uri);
-  g_free (libvirt->name);
-  g_free (libvirt->refused);
-  g_free (libvirt);
-}
-
-MfpOps *
-mfp_libvirt_ops (MfpLibvirt *libvirt)
+static MfpOps *
+get_ops (MfpLibvirt *libvirt)
 {
   return &libvirt->ops;
 }
 
-gboolean
-mfp_libvirt_interrupted (const MfpLibvirt *libvirt)
-{
-  return libvirt->interrupt && mfp_interrupt_came (libvirt->interrupt);
-}
-
-char *
-mfp_libvirt_driver (MfpLibvirt *libvirt)
+static char *
+get_driver (MfpLibvirt *libvirt)
 {
   g_autofree char *uri = CALL (libvirt, NULL, virConnectGetURI (libvirt->connection));
   char *scheme = uri ? g_uri_parse_scheme (uri) : NULL;
@@ -1073,8 +1068,8 @@ lookup_domain (MfpLibvirt *libvirt, const char *name)
   return domain ? domain : CALL (libvirt, name, virDomainLookupByName (connection, name));
 }
 
-gboolean
-mfp_libvirt_use_domain (MfpLibvirt *libvirt, const char *name, GError **error)
+static gboolean
+use_domain (MfpLibvirt *libvirt, const char *name, GError **error)
 {
   libvirt->domain = lookup_domain (libvirt, name);
   if (!libvirt->domain)
@@ -1089,14 +1084,14 @@ mfp_libvirt_use_domain (MfpLibvirt *libvirt, const char *name, GError **error)
   return TRUE;
 }
 
-const char *
-mfp_libvirt_domain_name (MfpLibvirt *libvirt)
+static const char *
+get_domain_name (MfpLibvirt *libvirt)
 {
   return libvirt->name;
 }
 
-gboolean
-mfp_libvirt_domain_is_persistent (MfpLibvirt *libvirt)
+static gboolean
+domain_is_persistent (MfpLibvirt *libvirt)
 {
   return CALL (libvirt, libvirt->name, virDomainIsPersistent (libvirt->domain)) == 1;
 }
@@ -1143,8 +1138,8 @@ is_chosen (const MfpLibvirt *libvirt, virDomainPtr domain)
   return g_strcmp0 (virDomainGetName (domain), libvirt->name) == 0;
 }
 
-GPtrArray *
-mfp_libvirt_other_guests (MfpLibvirt *libvirt, GError **error)
+static GPtrArray *
+list_other_guests (MfpLibvirt *libvirt, GError **error)
 {
   virDomainPtr *list = NULL;
   int count = CALL (libvirt, NULL,
@@ -1188,8 +1183,8 @@ look_at_node_device (gpointer libvirt, gpointer device, GError **error)
   return parse_node_device (libvirt, device, error);
 }
 
-GPtrArray *
-mfp_libvirt_host_functions (MfpLibvirt *libvirt, GError **error)
+static GPtrArray *
+list_host_functions (MfpLibvirt *libvirt, GError **error)
 {
   g_autoptr (GPtrArray) devices = list_functions (libvirt, error);
   GPtrArray *functions
@@ -1301,9 +1296,9 @@ look_at_use (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
   return g_steal_pointer (&use);
 }
 
-GPtrArray *
-mfp_libvirt_host_uses (MfpLibvirt *libvirt, GArray *functions, gboolean networks, gboolean disks,
-                       GError **error)
+static GPtrArray *
+list_host_uses (MfpLibvirt *libvirt, GArray *functions, gboolean networks, gboolean disks,
+                GError **error)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GPtrArray) questions = g_ptr_array_new_with_free_func (use_question_free);
@@ -1322,3 +1317,16 @@ mfp_libvirt_host_uses (MfpLibvirt *libvirt, GArray *functions, gboolean networks
   return call_together (libvirt, look_at_use, questions, READS_AT_ONCE,
                         (GDestroyNotify) mfp_host_use_free, error);
 }
+
+const MfpLibvirtApi mfp_libvirt_api = {
+  .open = libvirt_open,
+  .free = libvirt_free,
+  .ops = get_ops,
+  .driver = get_driver,
+  .use_domain = use_domain,
+  .domain_name = get_domain_name,
+  .domain_is_persistent = domain_is_persistent,
+  .other_guests = list_other_guests,
+  .host_functions = list_host_functions,
+  .host_uses = list_host_uses,
+};

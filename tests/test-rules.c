@@ -1191,7 +1191,7 @@ static World
 real_world (MfpLibvirt *libvirt, const Target *target)
 {
   return (World){
-    .ops = mfp_libvirt_ops (libvirt),
+    .ops = mfp_libvirt_api.ops (libvirt),
     .stop = stop_domain,
     .go = let_domain_go,
     .target = target,
@@ -1251,11 +1251,11 @@ open_libvirt (const Target *target)
 {
   MfpInterrupt *interrupt = mfp_interrupt_new ("interrupted", 1);
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpLibvirt) libvirt = mfp_libvirt_open (target->uri, FALSE, interrupt, NULL, &error);
+  MfpLibvirt *libvirt = mfp_libvirt_api.open (target->uri, FALSE, interrupt, NULL, &error);
 
-  if (!libvirt || !mfp_libvirt_use_domain (libvirt, target->domain, &error))
+  if (!libvirt || !mfp_libvirt_api.use_domain (libvirt, target->domain, &error))
     g_error ("%s", error->message);
-  return g_steal_pointer (&libvirt);
+  return libvirt;
 }
 
 /* Nothing that is in use may be put "back". */
@@ -1291,7 +1291,7 @@ run_rules (const Target *target, MfpLibvirt *libvirt)
 int
 main (int argc, char **argv)
 {
-  g_autoptr (MfpLibvirt) libvirt = NULL;
+  MfpLibvirt *libvirt = NULL;
   Target target;
   int status;
 
@@ -1304,6 +1304,8 @@ main (int argc, char **argv)
       check_idle (libvirt, &target);
     }
   status = run_rules (&target, libvirt);
+  if (libvirt)
+    mfp_libvirt_api.free (libvirt);
   g_free (target.uri);
   return status;
 }

@@ -61,6 +61,31 @@ help_needs_no_libvirt() {
   assert_done
 }
 
+# The program without the module beside it, which knows libvirt.
+alone() {
+  mkdir -p "$scratch/alone"
+  cp "$VIRT_MFPLUG" "$scratch/alone"
+  VIRT_MFPLUG=$scratch/alone/${VIRT_MFPLUG##*/}
+  unset LD_LIBRARY_PATH # meson names the module's directory there
+}
+
+help_loads_no_libvirt() {
+  alone
+  for words in --version --help 'attach --help'; do
+    # shellcheck disable=SC2086 # words
+    run_bare $words
+    assert_done
+  done
+}
+
+no_module() {
+  alone
+  run list
+  assert_status 3
+  assert_stdout_empty
+  assert_stderr_has "cannot load the part of virt-mfplug that knows libvirt: virt-mfplug-libvirt.so"
+}
+
 help_goes_before_the_rest() {
   run_bare attach --timeout 0 --help
   assert_done
@@ -270,6 +295,8 @@ check "attach --help has every option" attach_help
 check "detach --help" detach_help
 check "list --help" list_help
 check "help needs no connection" help_needs_no_libvirt
+check "help and version do without libvirt's library" help_loads_no_libvirt
+check "a program without its module: refused, says what is missing" no_module
 check "help goes before other mistakes" help_goes_before_the_rest
 check "no command: help on stderr, status 2" no_command
 check "an unknown command" unknown_command
