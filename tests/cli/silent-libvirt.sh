@@ -3,7 +3,6 @@
 #
 # A libvirt that takes the connection and then says nothing.
 
-set -eu
 . "$(dirname "$0")/lib.sh"
 
 # signal_while_connecting SIGNAL: one ends the program while it waits for the connection.
