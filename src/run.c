@@ -33,7 +33,6 @@ mfp_run_clear (MfpRun *run)
   g_clear_pointer (&run->was_in_qemu, g_hash_table_unref);
   g_clear_pointer (&run->awaited, g_hash_table_unref);
   g_clear_pointer (&run->home, g_hash_table_unref);
-  g_clear_pointer (&run->returning, g_ptr_array_unref);
 }
 
 void

@@ -18,8 +18,6 @@
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
  * @asked: this run's request that the slot go was accepted
- * @returning: (nullable) (element-type MfpHostFunction): what the plan gives back, as
- *   it was while the guest was asked to let go of it
  * @home: (element-type MfpFunction): what was seen on its host driver when all
  *   were given back at once
  * @tried_all: that was tried
@@ -37,7 +35,6 @@ typedef struct
   GHashTable *in_qemu;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
-  GPtrArray *returning;
   GHashTable *home;
   gboolean tried_all;
   gboolean ended;

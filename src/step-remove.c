@@ -207,10 +207,7 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
     }
   removal->requested = request_each (run, present, &local);
   if (removal->requested)
-    {
-      await (run, present);
-      mfp_look_at_returning (run);
-    }
+    await (run, present);
   mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;

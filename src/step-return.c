@@ -164,47 +164,12 @@ list_returning (const MfpPlan *plan)
   return addresses;
 }
 
-void
-mfp_look_at_returning (MfpRun *run)
-{
-  g_autoptr (GArray) addresses = list_returning (run->plan);
-
-  g_clear_pointer (&run->returning, g_ptr_array_unref);
-  if (addresses->len > 1)
-    run->returning = run->ops->host_functions (run->ops, addresses, NULL);
-}
-
-/* Whether @now is not where it belongs, and libvirt can be asked to bring it there:
- * it is on VFIO, and QEMU has none of its group. */
-static gboolean
-can_return (MfpRun *run, const MfpHostFunction *now)
-{
-  const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
-
-  return !is_home (run, &task, now) && mfp_driver_is_vfio (now->driver)
-         && check_group_free (run, now, NULL);
-}
-
-static GArray *
-list_away (MfpRun *run, const GPtrArray *functions)
-{
-  GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; functions && i < functions->len; i++)
-    {
-      const MfpHostFunction *now = g_ptr_array_index (functions, i);
-
-      if (can_return (run, now))
-        g_array_append_val (away, now->address);
-    }
-  return away;
-}
-
 /* Looks at @addresses, notes which functions are home, and returns those that
- * can return. */
+ * libvirt can be asked to bring there: on VFIO, and QEMU has none of the group. */
 static GArray *
 look_who_is_home (MfpRun *run, const GArray *addresses)
 {
+  GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
   g_autoptr (GPtrArray) functions = run->ops->host_functions (run->ops, addresses, NULL);
 
   for (guint i = 0; functions && i < functions->len; i++)
@@ -212,25 +177,15 @@ look_who_is_home (MfpRun *run, const GArray *addresses)
       const MfpHostFunction *now = g_ptr_array_index (functions, i);
       const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
-      if (!is_home (run, &task, now))
-        continue;
-      g_hash_table_add (run->home, (gpointer) task.function);
-      note_other_driver (run, task.function, now);
+      if (is_home (run, &task, now))
+        {
+          g_hash_table_add (run->home, (gpointer) task.function);
+          note_other_driver (run, task.function, now);
+        }
+      else if (mfp_driver_is_vfio (now->driver) && check_group_free (run, now, NULL))
+        g_array_append_val (away, now->address);
     }
-  return list_away (run, functions);
-}
-
-/* Those of @addresses that can return. What all were while the guest was asked
- * tells it as well, but not which are home: libvirt may have moved some since. */
-static GArray *
-find_away (MfpRun *run, const GArray *addresses)
-{
-  GArray *away = list_away (run, run->returning);
-
-  if (away->len == addresses->len)
-    return away;
-  g_array_unref (away);
-  return look_who_is_home (run, addresses);
+  return away;
 }
 
 /* The first of several gives back all at once, as far as that goes without
@@ -244,7 +199,7 @@ try_all (MfpRun *run)
   run->tried_all = TRUE;
   if (returning->len < 2)
     return;
-  away = find_away (run, returning);
+  away = look_who_is_home (run, returning);
   if (away->len == 0)
     return;
   run->ops->try_give_back (run->ops, away);

@@ -37,6 +37,4 @@ gboolean mfp_step_drop (MfpRun *run, const MfpStep *step, GError **error);
 gboolean mfp_step_unplug (MfpRun *run, const MfpStep *step, GError **error);
 
 /* step-return.c: back to the host driver, verified */
-/* While there is time, looks at what will be given back. */
-void mfp_look_at_returning (MfpRun *run);
 gboolean mfp_step_give_back (MfpRun *run, const MfpStep *step, GError **error);
