@@ -119,7 +119,7 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
 /**
  * MfpTarget:
  * @api: what @libvirt can do; @ops: its operations
- * @interrupt: (nullable): what stops it
+ * @interrupt: (nullable): what stops it; there with %MFP_ACCESS_CHANGE
  * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that are to be changed
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had when @live was
