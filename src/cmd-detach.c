@@ -222,8 +222,10 @@ find_card (const MfpGuest *guest, const GArray *selections)
 
 /* What of @selections the running guest has, consent checked. */
 static MfpCard *
-find_live (MfpTarget *target, const GArray *selections, gboolean ask_qemu, GError **error)
+find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *options,
+           GError **error)
 {
+  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   g_autoptr (MfpCard) card = find_card (target->live, selections);
   g_autoptr (GPtrArray) pci = NULL;
   g_autoptr (GString) companions = g_string_new (NULL);
@@ -236,6 +238,9 @@ find_live (MfpTarget *target, const GArray *selections, gboolean ask_qemu, GErro
       mfp_card_free (card);
       card = find_card (target->live, selections);
     }
+  if (!check_records (target->live, selections, error)
+      || !check_way (target->live, selections, options, error))
+    return NULL;
   if (card->functions->len == 0)
     return g_steal_pointer (&card);
   if (!check_one_slot (card, target->live, error))
@@ -271,14 +276,9 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   g_autoptr (MfpCard) live = NULL, config = NULL;
   g_autoptr (MfpPlan) plan = NULL;
   const MfpCard *shown;
-  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   gboolean has_live;
 
-  if (target->live
-      && !(check_records (target->live, selections, error)
-           && check_way (target->live, selections, options, error)))
-    return NULL;
-  if (target->live && !(live = find_live (target, selections, ask_qemu, error)))
+  if (target->live && !(live = find_live (target, selections, options, error)))
     return NULL;
   if (target->config && !(config = find_persistent (target->config, selections, error)))
     return NULL;

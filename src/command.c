@@ -214,10 +214,9 @@ mfp_target_look_again (MfpTarget *target, GError **error)
 GPtrArray *
 mfp_target_look_at_both (MfpTarget *target, GError **error)
 {
-  g_autofree char *query_pci = mfp_qmp_query_pci ();
-  const char *const commands[] = { query_pci, NULL };
+  g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
+  const char *const commands[] = { query_pci, list_devices, NULL };
   g_auto (GStrv) told = target->ops->look (target->ops, commands, TRUE, error);
-  g_autoptr (GPtrArray) pci = NULL;
 
   if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
     return NULL;
@@ -226,10 +225,10 @@ mfp_target_look_at_both (MfpTarget *target, GError **error)
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE, "the domain ended meanwhile");
       return NULL;
     }
-  pci = mfp_qmp_parse_pci (told[1], error);
-  if (pci)
-    target->in_qemu = mfp_qmp_list_ids (pci);
-  return g_steal_pointer (&pci);
+  /* The list of PCI devices leaves out what is behind a bus that the guest has not
+   * numbered yet. */
+  target->in_qemu = mfp_qmp_parse_devices (told[2], error);
+  return target->in_qemu ? mfp_qmp_parse_pci (told[1], error) : NULL;
 }
 
 static void
@@ -439,6 +438,30 @@ settle_unplug (MfpTarget *target, MfpPlan *plan, GError **error)
   return version != 0;
 }
 
+static gboolean
+has_any_of (GHashTable *in_qemu, const MfpCard *card)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (function->alias && g_hash_table_contains (in_qemu, function->alias))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* What was seen for the plan is for a run that asks the guest for something, and looks
+ * again after that. */
+static void
+hand_over_seen (MfpTarget *target, const MfpPlan *plan, MfpExecuteOptions *options)
+{
+  if (!target->in_qemu || !has_any_of (target->in_qemu, plan->card))
+    return;
+  options->live = g_steal_pointer (&target->live);
+  options->in_qemu = g_steal_pointer (&target->in_qemu);
+}
+
 gboolean
 mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
                     const MfpCommonOptions *options, MfpPlan *plan, GError **error)
@@ -460,9 +483,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
   if (!settle_unplug (target, plan, error))
     return FALSE;
   note_drivers (target, invocation, plan->card, FALSE);
-  if (target->in_qemu)
-    execute.live = g_steal_pointer (&target->live);
-  execute.in_qemu = g_steal_pointer (&target->in_qemu);
+  hand_over_seen (target, plan, &execute);
   done = mfp_execute (plan, target->ops, &execute, error);
   note_drivers (target, invocation, plan->card, TRUE);
   if (!done && mfp_advice ((*error)->message))

@@ -177,7 +177,7 @@ gboolean mfp_target_look_again (MfpTarget *target, GError **error);
 
 /* The same, and asks QEMU, for a run that will wait for the guest and can begin with
  * what was seen. Returns QEMU's PCI devices with ids (element-type MfpQemuDevice);
- * the caller owns it. */
+ * the caller owns it. NULL: as the operations of ops.h fail. */
 GPtrArray *mfp_target_look_at_both (MfpTarget *target, GError **error);
 
 /* Refuses the connection of a driver that cannot plug in the way of @options. */

@@ -33,7 +33,7 @@ typedef struct
  *   the host may take
  * @observer: (nullable)
  * @live, @in_qemu: (nullable) (transfer full): the running domain, and the aliases
- *   that QEMU has (element-type utf8), as they have just been seen together
+ *   that QEMU has (element-type utf8), as they were seen together for the plan
  */
 typedef struct
 {

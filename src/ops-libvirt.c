@@ -408,8 +408,9 @@ new_listeners (void)
   return listeners;
 }
 
-/* Listens to the domain, once. What never waits is spared that: it is before
- * the guest is asked for something, and at the first wait at the latest. */
+/* Listens to the domain, once. What never waits is spared that: it is with an
+ * expectant look, before the guest is asked for something, and at the first wait at
+ * the latest. */
 static void
 listen_to_domain (MfpLibvirt *libvirt)
 {
@@ -417,13 +418,6 @@ listen_to_domain (MfpLibvirt *libvirt)
     return;
   libvirt->listeners = new_listeners ();
   change_together (libvirt, start_listener, libvirt->listeners);
-}
-
-static void
-add_listener_errands (GPtrArray *errands, MfpTask task, const GPtrArray *listeners)
-{
-  for (guint i = 0; listeners && i < listeners->len; i++)
-    add_errand (errands, task, g_ptr_array_index (listeners, i), NULL);
 }
 
 static void
@@ -676,21 +670,24 @@ look_at_address (gpointer libvirt, gpointer address, GError **error)
   return read_host_function (libvirt, address, error);
 }
 
-/* That of @addresses (element-type MfpPciAddress) at @index, as a subject. */
-static MfpPciAddress *
-copy_address (const GArray *addresses, guint index)
+/* Of @addresses (element-type MfpPciAddress), as subjects. */
+static GPtrArray *
+copy_addresses (const GArray *addresses)
 {
-  return g_memdup2 (&g_array_index (addresses, MfpPciAddress, index), sizeof (MfpPciAddress));
+  GPtrArray *copies = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (copies, g_memdup2 (&g_array_index (addresses, MfpPciAddress, i),
+                                        sizeof (MfpPciAddress)));
+  return copies;
 }
 
 static GPtrArray *
 op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
 
-  for (guint i = 0; i < addresses->len; i++)
-    g_ptr_array_add (subjects, copy_address (addresses, i));
   return ensure (libvirt, error)
              ? call_together (libvirt, look_at_address, subjects, READS_AT_ONCE,
                               (GDestroyNotify) mfp_host_function_free, error)
@@ -740,15 +737,10 @@ static void
 op_try_give_back (MfpOps *ops, const GArray *addresses)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
 
-  if (!ensure (libvirt, NULL))
-    return;
-  add_listener_errands (errands, end_listener, libvirt->listeners);
-  for (guint i = 0; i < addresses->len; i++)
-    add_errand (errands, try_give_back, copy_address (addresses, i), g_free);
-  change_together (libvirt, run_errand, errands);
-  g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
+  if (ensure (libvirt, NULL))
+    change_together (libvirt, try_give_back, subjects);
 }
 
 static char *
@@ -821,6 +813,15 @@ op_detach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
              || fail_form (libvirt, form, error));
 }
 
+/* What the guest rejected before was the request of somebody else. */
+static void
+drop_refusal (MfpLibvirt *libvirt)
+{
+  g_mutex_lock (&libvirt->report_lock);
+  g_clear_pointer (&libvirt->refused, g_free);
+  g_mutex_unlock (&libvirt->report_lock);
+}
+
 static gboolean
 op_detach_alias (MfpOps *ops, const char *alias, GError **error)
 {
@@ -831,6 +832,7 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
   listen_to_domain (libvirt);
   if (!ensure_domain (libvirt, error)) /* it may have fallen silent meanwhile */
     return FALSE;
+  drop_refusal (libvirt);
   return CALL (libvirt, alias,
                virDomainDetachDeviceAlias (libvirt->domain, alias, VIR_DOMAIN_AFFECT_LIVE))
              == 0
@@ -891,7 +893,8 @@ op_look (MfpOps *ops, const char *const *commands, gboolean expectant, GError **
   if (expectant && !libvirt->listeners)
     {
       libvirt->listeners = new_listeners ();
-      add_listener_errands (errands, start_listener, libvirt->listeners);
+      for (guint i = 0; i < libvirt->listeners->len; i++)
+        add_errand (errands, start_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
     }
   answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
   if (!answers)

@@ -45,8 +45,7 @@ struct _MfpOps
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
 
   /* Tries to give back the functions at @addresses (element-type MfpPciAddress), with
-   * no look in between. What became of it is to be looked at. What the domain reports
-   * matters no more. */
+   * no look in between. What became of it is to be looked at. */
   void (*try_give_back) (MfpOps *ops, const GArray *addresses);
 
   /* Attaches and detaches the device @xml. MFP_ERROR_ALIAS_TAKEN. A live

@@ -338,16 +338,6 @@ mfp_qmp_parse_pci (const char *answer, GError **error)
   return g_steal_pointer (&devices);
 }
 
-GHashTable *
-mfp_qmp_list_ids (const GPtrArray *devices)
-{
-  GHashTable *ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-
-  for (guint i = 0; i < devices->len; i++)
-    g_hash_table_add (ids, g_strdup (((const MfpQemuDevice *) g_ptr_array_index (devices, i))->id));
-  return ids;
-}
-
 guint
 mfp_qmp_parse_version (const char *answer, GError **error)
 {

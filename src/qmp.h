@@ -69,9 +69,6 @@ GHashTable *mfp_qmp_parse_devices (const char *answer, GError **error);
  * that have an id; NULL on error. */
 GPtrArray *mfp_qmp_parse_pci (const char *answer, GError **error);
 
-/* The ids of @devices (element-type MfpQemuDevice), as a set. */
-GHashTable *mfp_qmp_list_ids (const GPtrArray *devices);
-
 /* The version in an answer to mfp_qmp_query_version(), as %MFP_QEMU_VERSION
  * makes it; 0 on error. */
 guint mfp_qmp_parse_version (const char *answer, GError **error);

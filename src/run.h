@@ -22,6 +22,7 @@
  *   were given back at once
  * @tried_all: that was tried
  * @ended: the domain ended meanwhile, so nothing of it needs undoing
+ * @noted: this run may have written down that the card is leaving
  * @overtaken: another run removed the record that this one is about
  * @undoing: a signal no longer stops the run
  */
@@ -38,6 +39,7 @@ typedef struct
   GHashTable *home;
   gboolean tried_all;
   gboolean ended;
+  gboolean noted;
   gboolean overtaken;
   gboolean undoing;
   gboolean asked;

@@ -82,33 +82,40 @@ mfp_note_leaving (MfpRun *run, GError **error)
   return write_record (run, &leaving, error);
 }
 
-/* Another run may have written that down, and remove it any moment: it must not
+/* Another run may have written the same down, and remove it any moment: it must not
  * come back then. */
 static gboolean
-is_leaving (const MfpRun *run)
+is_noted (const MfpRun *run)
 {
   const MfpRecord *record = run->seen ? find_record (run->seen, run->plan->record->id) : NULL;
+  g_autofree char *theirs = record ? mfp_record_format (record) : NULL;
+  g_autofree char *ours = mfp_record_format (run->plan->record);
 
-  return record && record->leaving;
+  return g_strcmp0 (theirs, ours) == 0;
 }
 
 gboolean
 mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   GError *local = NULL;
-  gboolean done = is_overtaken (run, mfp_run_look_at_both) || is_leaving (run)
-                  || write_record (run, run->plan->record, &local);
+  gboolean done = is_overtaken (run, mfp_run_look_at_both) || is_noted (run);
 
+  if (!done)
+    {
+      run->noted = TRUE;
+      done = write_record (run, run->plan->record, &local);
+    }
   return mfp_run_or_ended (run, done, local, error);
 }
 
-/* Back to the record of the attach, or to none where there was none. */
+/* Back to the record of the attach, or to none where there was none; what another
+ * run wrote or removed stays as it is. */
 gboolean
 mfp_step_staying (MfpRun *run, const MfpStep *step, GError **error)
 {
   g_autoptr (MfpRecord) record = NULL;
 
-  if (run->overtaken)
+  if (!run->noted || is_overtaken (run, mfp_run_look_again))
     return TRUE;
   if (run->ended || !run->plan->card->record_id)
     return mfp_step_forget (run, step, error);

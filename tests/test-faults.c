@@ -700,6 +700,30 @@ test_late_detach (void)
   g_assert_cmpstr (after->drivers, ==, before->drivers);
 }
 
+/* The note that another run has written, which may be waiting for the guest, stays as
+ * it is when this one fails. */
+static void
+test_second_detach_fails (void)
+{
+  static const Scene scene = { .told = TRUE };
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+  MfpExecuteOptions options;
+
+  whole_attached (fake);
+  note_leaving (fake);
+  plan = detach_live (fake);
+  options = options_of (&scene, fake);
+  before = capture (fake);
+  fake_fail_at (fake, 0, FAULT_BROKEN);
+  g_assert_false (mfp_execute (plan, fake_ops (fake), &options, &error));
+  g_assert_cmpint (mfp_error_exit_status (error), ==, MFP_ERROR_FAILED); /* no write was tried */
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
+}
+
 static MfpPlan *
 attach_plain (Fake *fake)
 {
@@ -915,6 +939,8 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/a-detach-that-begins-late-does-not-bring-the-note-back",
                    test_late_detach);
+  g_test_add_func ("/faults/a-detach-that-fails-leaves-the-note-of-another-as-it-is",
+                   test_second_detach_fails);
   g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/an-undone-attach-that-asked-the-guest-is-noted-as-leaving",
                    test_undone_is_leaving);

@@ -66,11 +66,20 @@ alone() {
   mkdir -p "$scratch/alone"
   cp "$VIRT_MFPLUG" "$scratch/alone"
   VIRT_MFPLUG=$scratch/alone/${VIRT_MFPLUG##*/}
-  unset LD_LIBRARY_PATH # meson names the module's directory there
+}
+
+# A sanitizer wants libvirt to be there from the start.
+lacks_libvirt() {
+  LD_TRACE_LOADED_OBJECTS=1 "$VIRT_MFPLUG" >"$scratch/libraries"
+  grep -q libglib "$scratch/libraries" || fail "no libraries"
+  if grep libvirt "$scratch/libraries" && ! grep -q __asan_init "$VIRT_MFPLUG"; then
+    fail "libvirt is loaded at the start"
+  fi
 }
 
 help_loads_no_libvirt() {
   alone
+  lacks_libvirt
   for words in --version --help 'attach --help'; do
     # shellcheck disable=SC2086 # words
     run_bare $words

@@ -3,6 +3,7 @@
 #
 # A libvirt that takes the connection and then says nothing.
 
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # signal_while_connecting SIGNAL: one ends the program while it waits for the connection.
@@ -12,7 +13,8 @@ signal_while_connecting() {
   python3 "$tests/cli/silent-libvirt.py" "$scratch/socket" >"$scratch/ready" &
   server=$!
   read -r _ <"$scratch/ready"
-  "$VIRT_MFPLUG" -c "qemu+unix:///system?socket=$scratch/socket" attach vm 01:00 \
+  # Who started the tests may ignore SIGHUP, as nohup does.
+  env --default-signal=HUP "$VIRT_MFPLUG" -c "qemu+unix:///system?socket=$scratch/socket" attach vm 01:00 \
     >"$scratch/stdout" 2>"$scratch/stderr" &
   client=$!
   sleep 1
