@@ -98,6 +98,12 @@ mfp_function_is_exposed (const MfpFunction *function)
   return function->guest_function >= 0;
 }
 
+gboolean
+mfp_function_is_among (const MfpFunction *function, GHashTable *aliases)
+{
+  return function->alias && g_hash_table_contains (aliases, function->alias);
+}
+
 guint
 mfp_card_count_exposed (const MfpCard *card)
 {

@@ -81,6 +81,10 @@ MfpFunction *mfp_card_find_guest (const MfpCard *card, int guest_function);
 MfpFunction *mfp_card_find_alias (const MfpCard *card, const char *alias);
 
 gboolean mfp_function_is_exposed (const MfpFunction *function);
+
+/* Whether its alias, if it has one, is in @aliases (element-type utf8), a set. */
+gboolean mfp_function_is_among (const MfpFunction *function, GHashTable *aliases);
+
 guint mfp_card_count_exposed (const MfpCard *card);
 
 /**

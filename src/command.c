@@ -442,12 +442,8 @@ static gboolean
 has_any_of (GHashTable *in_qemu, const MfpCard *card)
 {
   for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
-
-      if (function->alias && g_hash_table_contains (in_qemu, function->alias))
-        return TRUE;
-    }
+    if (mfp_function_is_among (g_ptr_array_index (card->functions, i), in_qemu))
+      return TRUE;
   return FALSE;
 }
 

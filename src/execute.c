@@ -114,8 +114,7 @@ describe_place (MfpRun *run, const MfpFunction *function, const Traces *traces)
   g_autoptr (MfpHostFunction) now = run->ops->host_function (run->ops, &function->host, NULL);
   g_autofree char *host = mfp_function_describe (function);
   gboolean held = traces->live && mfp_run_find_hostdev (traces->live, function);
-  gboolean in_qemu = traces->devices && function->alias
-                     && g_hash_table_contains (traces->devices, function->alias);
+  gboolean in_qemu = traces->devices && mfp_function_is_among (function, traces->devices);
   gboolean in_config = traces->config && mfp_guest_find_host (traces->config, &function->host);
 
   return g_strdup_printf (

@@ -36,7 +36,7 @@ typedef struct
    * MFP_ERROR_REFUSED. */
   MfpLibvirt *(*open) (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
                        const MfpCallTrace *trace, GError **error);
-  void (*free) (MfpLibvirt *libvirt);
+  void (*free) (MfpLibvirt *libvirt); /* nullable */
 
   /* The operations; owned by @libvirt. */
   MfpOps *(*ops) (MfpLibvirt *libvirt);

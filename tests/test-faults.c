@@ -217,17 +217,16 @@ set_scene (const Scene *scene, guint32 seed)
   return fake;
 }
 
+/* @told: the run is told what @fake shows now. */
 static MfpExecuteOptions
-options_of (const Scene *scene, Fake *fake)
+make_options (Fake *fake, gboolean told)
 {
-  MfpExecuteOptions options = { .domain = "vm", .timeout = TIMEOUT };
-
-  if (scene->told)
-    {
-      options.live = read_guest (fake, MFP_LIVE);
-      options.in_qemu = mfp_monitor_list_devices (fake_ops (fake), NULL);
-    }
-  return options;
+  return (MfpExecuteOptions){
+    .domain = "vm",
+    .timeout = TIMEOUT,
+    .live = told ? read_guest (fake, MFP_LIVE) : NULL,
+    .in_qemu = told ? mfp_monitor_list_devices (fake_ops (fake), NULL) : NULL,
+  };
 }
 
 /* What is compared; see fake_describe_live() and the like. */
@@ -272,7 +271,7 @@ goal_of (const Scene *scene, guint *operations)
 {
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
-  MfpExecuteOptions options = options_of (scene, fake);
+  MfpExecuteOptions options = make_options (fake, scene->told);
   g_autoptr (GError) error = NULL;
 
   fake_mend (fake);
@@ -407,7 +406,7 @@ one_fault (const Scene *scene, guint operation, FakeFault fault, const State *go
   g_autoptr (Fake) fake = set_scene (scene, 1);
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
-  MfpExecuteOptions options = options_of (scene, fake);
+  MfpExecuteOptions options = make_options (fake, scene->told);
   g_autoptr (GError) error = NULL;
   g_autofree char *what = g_strdup_printf ("%s at operation %u", fault_names[fault], operation);
   int status;
@@ -452,7 +451,7 @@ one_schedule (guint32 seed, State *const *goals, Outcome *outcome)
   g_autoptr (MfpPlan) plan = scene->plan (fake);
   g_autoptr (State) before = capture (fake);
   g_autoptr (GError) error = NULL;
-  MfpExecuteOptions options = options_of (scene, fake);
+  MfpExecuteOptions options = make_options (fake, scene->told);
   g_autofree char *what = g_strdup_printf ("seed %u", seed);
 
   fake_fail_at_random (fake, 2 + seed % 20);
@@ -601,8 +600,7 @@ run_told_with (Fake *fake, const MfpPlan *plan, MfpExecuteOptions options, Told 
 static gboolean
 run_told (Fake *fake, const MfpPlan *plan, Told *told, GError **error)
 {
-  return run_told_with (fake, plan, (MfpExecuteOptions){ .domain = "vm", .timeout = TIMEOUT }, told,
-                        error);
+  return run_told_with (fake, plan, make_options (fake, FALSE), told, error);
 }
 
 /* The observer hears of each step, done or undone, and of the waits. */
@@ -676,7 +674,6 @@ note_leaving (Fake *fake)
 static void
 test_late_detach (void)
 {
-  static const Scene scene = { .told = TRUE };
   g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
   g_autoptr (MfpPlan) first = NULL, second = NULL;
   g_autoptr (State) before = capture (fake), after = NULL;
@@ -688,7 +685,7 @@ test_late_detach (void)
   first = detach_live (fake);
   note_leaving (fake);
   second = detach_live (fake);
-  options = options_of (&scene, fake);
+  options = make_options (fake, TRUE);
   g_assert_true (run_told (fake, first, &told, &error));
   g_assert_no_error (error);
   g_assert_true (run_told_with (fake, second, options, &told, &error));
@@ -705,7 +702,6 @@ test_late_detach (void)
 static void
 test_second_detach_fails (void)
 {
-  static const Scene scene = { .told = TRUE };
   g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (State) before = NULL, after = NULL;
@@ -715,7 +711,7 @@ test_second_detach_fails (void)
   whole_attached (fake);
   note_leaving (fake);
   plan = detach_live (fake);
-  options = options_of (&scene, fake);
+  options = make_options (fake, TRUE);
   before = capture (fake);
   fake_fail_at (fake, 0, FAULT_BROKEN);
   g_assert_false (mfp_execute (plan, fake_ops (fake), &options, &error));

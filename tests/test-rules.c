@@ -1304,8 +1304,7 @@ main (int argc, char **argv)
       check_idle (libvirt, &target);
     }
   status = run_rules (&target, libvirt);
-  if (libvirt)
-    mfp_libvirt_api.free (libvirt);
+  mfp_libvirt_api.free (libvirt);
   g_free (target.uri);
   return status;
 }
