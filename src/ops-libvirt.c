@@ -339,23 +339,30 @@ run_errand (gpointer libvirt, gpointer subject, GError **error)
 /**
  * Listener:
  * @event: of the domain's, or %CONNECTION_BREAKS
- * @id: of the callback; negative: there is none, as a driver without events is
- *   polled
+ * @early: what it hears must not be missed; the others make a wait end sooner
+ * @started: it was
+ * @id: of the callback; negative: there is none: not yet, or a driver without events
+ *   is polled
  */
 typedef struct
 {
   int event;
   virConnectDomainEventGenericCallback callback;
+  gboolean early;
+  gboolean started;
   int id;
 } Listener;
 
 static void
-add_listener (GPtrArray *listeners, int event, virConnectDomainEventGenericCallback callback)
+add_listener (GPtrArray *listeners, int event, virConnectDomainEventGenericCallback callback,
+              gboolean early)
 {
   Listener *listener = g_new0 (Listener, 1);
 
   listener->event = event;
   listener->callback = callback;
+  listener->early = early;
+  listener->id = -1;
   g_ptr_array_add (listeners, listener);
 }
 
@@ -399,25 +406,44 @@ new_listeners (void)
   GPtrArray *listeners = g_ptr_array_new_with_free_func (g_free);
 
   add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removed));
+                VIR_DOMAIN_EVENT_CALLBACK (on_removed), TRUE);
   add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed));
+                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed), TRUE);
   add_listener (listeners, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle));
-  add_listener (listeners, CONNECTION_BREAKS, NULL);
+                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle), FALSE);
+  add_listener (listeners, CONNECTION_BREAKS, NULL, FALSE);
   return listeners;
+}
+
+/* The listeners that are to be started, and count as started from now on. */
+static GPtrArray *
+take_silent (MfpLibvirt *libvirt, gboolean only_early)
+{
+  GPtrArray *silent = g_ptr_array_new ();
+
+  if (!libvirt->listeners)
+    libvirt->listeners = new_listeners ();
+  for (guint i = 0; i < libvirt->listeners->len; i++)
+    {
+      Listener *listener = g_ptr_array_index (libvirt->listeners, i);
+
+      if (listener->started || (only_early && !listener->early))
+        continue;
+      listener->started = TRUE;
+      g_ptr_array_add (silent, listener);
+    }
+  return silent;
 }
 
 /* Listens to the domain, once. What never waits is spared that: it is with an
  * expectant look, before the guest is asked for something, and at the first wait at
- * the latest. */
+ * the latest; what need not be heard from the beginning waits for that. */
 static void
-listen_to_domain (MfpLibvirt *libvirt)
+listen_to_domain (MfpLibvirt *libvirt, gboolean only_early)
 {
-  if (libvirt->listeners)
-    return;
-  libvirt->listeners = new_listeners ();
-  change_together (libvirt, start_listener, libvirt->listeners);
+  g_autoptr (GPtrArray) silent = take_silent (libvirt, only_early);
+
+  change_together (libvirt, start_listener, silent);
 }
 
 static void
@@ -636,16 +662,22 @@ find_node_device (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **er
   return device;
 }
 
+static char *
+read_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
+{
+  char *xml = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetXMLDesc (device, 0));
+
+  if (!xml)
+    fail (libvirt, error);
+  return xml;
+}
+
 static MfpHostFunction *
 parse_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
 {
-  g_autofree char *xml
-      = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetXMLDesc (device, 0));
+  g_autofree char *xml = read_node_device (libvirt, device, error);
 
-  if (xml)
-    return mfp_host_function_parse (xml, error);
-  fail (libvirt, error);
-  return NULL;
+  return xml ? mfp_host_function_parse (xml, error) : NULL;
 }
 
 static MfpHostFunction *
@@ -670,24 +702,21 @@ look_at_address (gpointer libvirt, gpointer address, GError **error)
   return read_host_function (libvirt, address, error);
 }
 
-/* Of @addresses (element-type MfpPciAddress), as subjects. */
-static GPtrArray *
-copy_addresses (const GArray *addresses)
+/* Of @addresses (element-type MfpPciAddress) the one at @index, as a subject. */
+static gpointer
+copy_address (const GArray *addresses, guint index)
 {
-  GPtrArray *copies = g_ptr_array_new_with_free_func (g_free);
-
-  for (guint i = 0; i < addresses->len; i++)
-    g_ptr_array_add (copies, g_memdup2 (&g_array_index (addresses, MfpPciAddress, i),
-                                        sizeof (MfpPciAddress)));
-  return copies;
+  return g_memdup2 (&g_array_index (addresses, MfpPciAddress, index), sizeof (MfpPciAddress));
 }
 
 static GPtrArray *
 op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
 
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (subjects, copy_address (addresses, i));
   return ensure (libvirt, error)
              ? call_together (libvirt, look_at_address, subjects, READS_AT_ONCE,
                               (GDestroyNotify) mfp_host_function_free, error)
@@ -737,10 +766,17 @@ static void
 op_try_give_back (MfpOps *ops, const GArray *addresses)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+  g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
 
-  if (ensure (libvirt, NULL))
-    change_together (libvirt, try_give_back, subjects);
+  if (!ensure (libvirt, NULL))
+    return;
+  for (guint i = 0; i < addresses->len; i++)
+    add_errand (errands, try_give_back, copy_address (addresses, i), g_free);
+  /* After these, and beside those of them that last. */
+  for (guint i = 0; libvirt->listeners && i < libvirt->listeners->len; i++)
+    add_errand (errands, end_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
+  change_together (libvirt, run_errand, errands);
+  g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
 }
 
 static char *
@@ -829,7 +865,7 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
 
   if (!ensure_domain (libvirt, error))
     return FALSE;
-  listen_to_domain (libvirt);
+  listen_to_domain (libvirt, TRUE);
   if (!ensure_domain (libvirt, error)) /* it may have fallen silent meanwhile */
     return FALSE;
   drop_refusal (libvirt);
@@ -878,29 +914,70 @@ look_for_answer (gpointer libvirt, gpointer command, GError **error)
   return answer;
 }
 
+static gpointer
+look_for_node_device (gpointer libvirt, gpointer address, GError **error)
+{
+  virNodeDevicePtr device = find_node_device (libvirt, address, error);
+
+  return device ? read_node_device (libvirt, device, error) : NULL;
+}
+
+/* What has to be done for @questions: (element-type Errand). */
+static GPtrArray *
+list_errands (MfpLibvirt *libvirt, const MfpQuestions *questions)
+{
+  GPtrArray *errands = g_ptr_array_new_with_free_func (errand_free);
+  g_autoptr (GPtrArray) starting = questions->expectant ? take_silent (libvirt, TRUE) : NULL;
+
+  add_errand (errands, look_for_answer, NULL, NULL);
+  for (guint i = 0; questions->commands[i]; i++)
+    add_errand (errands, look_for_answer, g_strdup (questions->commands[i]), g_free);
+  for (guint i = 0; questions->hosts && i < questions->hosts->len; i++)
+    add_errand (errands, look_for_node_device, copy_address (questions->hosts, i), g_free);
+  for (guint i = 0; starting && i < starting->len; i++)
+    add_errand (errands, start_listener, g_ptr_array_index (starting, i), NULL);
+  return errands;
+}
+
+/* Of the XML of host functions (element-type utf8). */
+static GPtrArray *
+parse_host_functions (const GPtrArray *texts, GError **error)
+{
+  g_autoptr (GPtrArray) functions
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
+
+  for (guint i = 0; i < texts->len; i++)
+    {
+      MfpHostFunction *function = mfp_host_function_parse (g_ptr_array_index (texts, i), error);
+
+      if (!function)
+        return NULL;
+      g_ptr_array_add (functions, function);
+    }
+  return g_steal_pointer (&functions);
+}
+
 static GStrv
-op_look (MfpOps *ops, const char *const *commands, gboolean expectant, GError **error)
+op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
-  GPtrArray *answers;
+  guint asked = 1 + g_strv_length ((GStrv) questions->commands);
+  g_autoptr (GPtrArray) errands = NULL, answers = NULL, hosts = NULL;
 
   if (!ensure_domain (libvirt, error))
     return NULL;
-  add_errand (errands, look_for_answer, NULL, NULL);
-  for (guint i = 0; commands[i]; i++)
-    add_errand (errands, look_for_answer, g_strdup (commands[i]), g_free);
-  if (expectant && !libvirt->listeners)
-    {
-      libvirt->listeners = new_listeners ();
-      for (guint i = 0; i < libvirt->listeners->len; i++)
-        add_errand (errands, start_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
-    }
+  errands = list_errands (libvirt, questions);
   answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
   if (!answers)
     return NULL;
+  hosts = g_ptr_array_new_with_free_func (g_free);
+  while (answers->len > asked)
+    g_ptr_array_add (hosts, g_ptr_array_steal_index (answers, asked));
+  *functions = questions->hosts ? parse_host_functions (hosts, error) : NULL;
+  if (questions->hosts && !*functions)
+    return NULL;
   g_ptr_array_add (answers, NULL);
-  return (GStrv) g_ptr_array_free (answers, FALSE);
+  return (GStrv) g_ptr_array_free (g_steal_pointer (&answers), FALSE);
 }
 
 static gint64
@@ -962,7 +1039,7 @@ op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError 
   gint64 now = g_get_monotonic_time ();
 
   if (libvirt->domain && virConnectIsAlive (libvirt->connection) == 1)
-    listen_to_domain (libvirt);
+    listen_to_domain (libvirt, FALSE);
   while (!take_report (libvirt, MIN (until, now + TICK), awaited, refused))
     {
       if (!op_check_interrupt (ops, error))

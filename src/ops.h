@@ -20,6 +20,21 @@ typedef enum
   MFP_CONFIG,
 } MfpForm;
 
+/**
+ * MfpQuestions:
+ * @commands: (array zero-terminated): for QEMU
+ * @hosts: (nullable) (element-type MfpPciAddress): functions of the host
+ * @expectant: what the domain reports from then on will be waited for
+ *
+ * What is looked at together with the live XML.
+ */
+typedef struct
+{
+  const char *const *commands;
+  const GArray *hosts;
+  gboolean expectant;
+} MfpQuestions;
+
 typedef struct _MfpOps MfpOps;
 
 struct _MfpOps
@@ -45,7 +60,8 @@ struct _MfpOps
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
 
   /* Tries to give back the functions at @addresses (element-type MfpPciAddress), with
-   * no look in between. What became of it is to be looked at. */
+   * no look in between. What became of it is to be looked at. The last thing that
+   * is asked for, as a rule: the domain is not listened to until the next wait. */
   void (*try_give_back) (MfpOps *ops, const GArray *addresses);
 
   /* Attaches and detaches the device @xml. MFP_ERROR_ALIAS_TAKEN. A live
@@ -61,10 +77,11 @@ struct _MfpOps
    * (see qmp.h); the caller frees. */
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
-  /* The live XML, and then QEMU's answers to @commands (%NULL-terminated), as near
-   * to each other in time as can be; the caller frees. @expectant: what the domain
-   * reports from then on will be waited for. */
-  GStrv (*look) (MfpOps *ops, const char *const *commands, gboolean expectant, GError **error);
+  /* The live XML, and then QEMU's answers, as near to each other in time as can be;
+   * the caller frees. @functions: (out) (element-type MfpHostFunction): those of the
+   * host functions that exist; the caller owns it; NULL without @hosts. */
+  GStrv (*look) (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions,
+                 GError **error);
 
   /* Waits until the domain reports something, or until @until (see now).
    * @awaited: (nullable) (element-type utf8): aliases; those that left the domain

@@ -40,6 +40,7 @@ mfp_run_forget_seen (MfpRun *run)
 {
   g_clear_pointer (&run->seen, mfp_guest_free);
   g_clear_pointer (&run->in_qemu, g_hash_table_unref);
+  g_clear_pointer (&run->hosts, g_ptr_array_unref);
 }
 
 /* Takes @xml for what is seen now; nothing else is. */
@@ -77,27 +78,75 @@ mfp_run_look_again (MfpRun *run, GError **error)
   return xml ? see (run, xml, error) : NULL;
 }
 
-const MfpGuest *
-mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, GError **error)
+/* Reads the domain again; QEMU's answers are in @answers, the host functions in
+ * @hosts then. */
+static const MfpGuest *
+look (MfpRun *run, const MfpQuestions *questions, GStrv *answers, GError **error)
 {
+  g_autoptr (GPtrArray) hosts = NULL;
   g_auto (GStrv) told = NULL;
-  const MfpGuest *guest;
 
   mfp_run_forget_seen (run);
-  told = run->ops->look (run->ops, commands, FALSE, error);
-  guest = told ? see (run, told[0], error) : NULL;
-  *answers = guest ? g_strdupv (told + 1) : NULL;
-  return guest;
+  told = run->ops->look (run->ops, questions, &hosts, error);
+  if (!told || !see (run, told[0], error))
+    return NULL;
+  run->hosts = g_steal_pointer (&hosts);
+  *answers = g_strdupv (told + 1);
+  return run->seen;
 }
 
 const MfpGuest *
-mfp_run_look_at_both_again (MfpRun *run, GError **error)
+mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, GError **error)
+{
+  const MfpQuestions questions = { .commands = commands };
+
+  return look (run, &questions, answers, error);
+}
+
+/* The host addresses of what the plan gives back: (element-type MfpPciAddress). */
+static GArray *
+list_returning (const MfpPlan *plan)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      const MfpStep *step = g_ptr_array_index (plan->steps, i);
+
+      if (step->kind == MFP_STEP_GIVE_BACK)
+        g_array_append_val (addresses, step->function->host);
+    }
+  return addresses;
+}
+
+GPtrArray *
+mfp_run_look_at_hosts_again (MfpRun *run, GError **error)
+{
+  const char *const commands[] = { NULL };
+  g_autoptr (GArray) returning = list_returning (run->plan);
+  const MfpQuestions questions = { .commands = commands, .hosts = returning };
+  g_auto (GStrv) answers = NULL;
+
+  if (returning->len > 0 && !run->ended && look (run, &questions, &answers, NULL))
+    return g_ptr_array_ref (run->hosts);
+  return run->ops->host_functions (run->ops, returning, error);
+}
+
+GPtrArray *
+mfp_run_look_at_hosts (MfpRun *run, GError **error)
+{
+  return run->hosts ? g_ptr_array_ref (run->hosts) : mfp_run_look_at_hosts_again (run, error);
+}
+
+static const MfpGuest *
+look_at_devices_and (MfpRun *run, const GArray *hosts, GError **error)
 {
   g_autofree char *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { list_devices, NULL };
+  const MfpQuestions questions = { .commands = commands, .hosts = hosts };
   g_auto (GStrv) answers = NULL;
 
-  if (!mfp_run_look_and_ask (run, commands, &answers, error))
+  if (!look (run, &questions, &answers, error))
     return NULL;
   run->in_qemu = mfp_qmp_parse_devices (answers[0], error);
   if (!run->in_qemu)
@@ -106,9 +155,23 @@ mfp_run_look_at_both_again (MfpRun *run, GError **error)
 }
 
 const MfpGuest *
+mfp_run_look_at_both_again (MfpRun *run, GError **error)
+{
+  return look_at_devices_and (run, NULL, error);
+}
+
+const MfpGuest *
 mfp_run_look_at_both (MfpRun *run, GError **error)
 {
   return run->seen && run->in_qemu ? run->seen : mfp_run_look_at_both_again (run, error);
+}
+
+const MfpGuest *
+mfp_run_look_at_all_again (MfpRun *run, GError **error)
+{
+  g_autoptr (GArray) returning = list_returning (run->plan);
+
+  return look_at_devices_and (run, returning, error);
 }
 
 const MfpGuestDevice *
@@ -201,6 +264,7 @@ mfp_run_approach (MfpRun *run, MfpApproach approach, gpointer data, MfpError lat
       if (!local || can_go_on (&patience, &local))
         {
           tell_of_wait (run, began);
+          mfp_run_forget_seen (run);
           wait_tick (run, until, &local);
         }
       if (local && !can_go_on (&patience, &local))

@@ -15,6 +15,8 @@
  * @seen: (nullable): the live domain as last read; unset by whatever changes it
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had then, if it
  *   was asked
+ * @hosts: (nullable) (element-type MfpHostFunction): the host functions that the plan
+ *   gives back, if they were looked at then
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
  * @asked: this run's request that the slot go was accepted
@@ -34,6 +36,7 @@ typedef struct
   char *started;
   MfpGuest *seen;
   GHashTable *in_qemu;
+  GPtrArray *hosts;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
   GHashTable *home;
@@ -64,7 +67,15 @@ const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, 
 const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
 
-/* To be called by what changes the domain. */
+/* Reads both again, and @hosts with them. */
+const MfpGuest *mfp_run_look_at_all_again (MfpRun *run, GError **error);
+
+/* The host functions that the plan gives back, as last read or read again, with the
+ * running domain if there is one; the caller owns the array. */
+GPtrArray *mfp_run_look_at_hosts (MfpRun *run, GError **error);
+GPtrArray *mfp_run_look_at_hosts_again (MfpRun *run, GError **error);
+
+/* To be called by what changes the domain; it is after every wait. */
 void mfp_run_forget_seen (MfpRun *run);
 
 /* The hostdev of @function that this tool, or this plan, knows by its alias:

@@ -56,7 +56,7 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   GError *local = NULL;
   gboolean done;
 
-  done = is_overtaken (run, mfp_run_look_again) || run->ended
+  done = is_overtaken (run, mfp_run_look) || run->ended
          || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);
 }

@@ -83,14 +83,15 @@ request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function
 }
 
 /* The card's functions that QEMU still has, or had when it was just looked at:
- * (element-type MfpFunction). */
+ * (element-type MfpFunction). @gone: it should have none, and what comes next is
+ * looked at, too. */
 static GPtrArray *
-still_in_qemu (MfpRun *run, GError **error)
+still_in_qemu (MfpRun *run, gboolean gone, GError **error)
 {
   const MfpCard *card = run->plan->card;
   g_autoptr (GPtrArray) functions = g_ptr_array_new ();
 
-  if (!mfp_run_look_at_both (run, error))
+  if (!(gone ? mfp_run_look_at_all_again (run, error) : mfp_run_look_at_both (run, error)))
     return NULL;
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -177,6 +178,13 @@ await (MfpRun *run, const GPtrArray *present)
                       g_strdup (((const MfpFunction *) g_ptr_array_index (present, i))->alias));
 }
 
+/* That a host function is read while QEMU lets go of it makes that last longer. */
+static gboolean
+should_be_gone (const MfpRun *run, const Removal *removal)
+{
+  return removal->requested && g_hash_table_size (run->awaited) == 0;
+}
+
 static gboolean
 can_wait (MfpRun *run, const Removal *removal)
 {
@@ -193,7 +201,7 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
 
   if (can_wait (run, removal))
     return TRUE;
-  present = still_in_qemu (run, error);
+  present = still_in_qemu (run, should_be_gone (run, removal), error);
   if (!present)
     return FALSE;
   *done = present->len == 0;
@@ -201,14 +209,10 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
     return TRUE;
   removal->look_at = run->ops->now (run->ops) + MIN (LOOK_PERIOD, run->options->timeout / 4);
   if (removal->requested)
-    {
-      mfp_run_forget_seen (run);
-      return TRUE;
-    }
+    return TRUE;
   removal->requested = request_each (run, present, &local);
   if (removal->requested)
     await (run, present);
-  mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;
   if (local)

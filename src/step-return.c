@@ -120,27 +120,39 @@ has_left_host (gboolean *done, GError **error)
   return *done;
 }
 
+/* @now: (out): what is to be brought home, unless @done */
+static gboolean
+look_for_it (MfpRun *run, const Return *task, MfpHostFunction **now, gboolean *done, GError **error)
+{
+  g_autoptr (MfpHostFunction) seen
+      = run->ops->host_function (run->ops, &task->function->host, error);
+
+  if (!seen)
+    return has_left_host (done, error);
+  *done = is_home (run, task, seen);
+  if (*done)
+    note_other_driver (run, task->function, seen);
+  else
+    *now = g_steal_pointer (&seen);
+  return TRUE;
+}
+
 static gboolean
 approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
 {
   Return *task = data;
-  const MfpPciAddress *address = &task->function->host;
-  g_autoptr (MfpHostFunction) now = run->ops->host_function (run->ops, address, error);
+  g_autoptr (MfpHostFunction) now = NULL, after = NULL;
   g_autoptr (GError) local = NULL;
 
-  if (!now)
-    return has_left_host (done, error);
-  *done = is_home (run, task, now);
+  if (!look_for_it (run, task, &now, done, error))
+    return FALSE;
   if (*done)
-    {
-      note_other_driver (run, task->function, now);
-      return TRUE;
-    }
+    return TRUE;
   if (!check_group_free (run, now, error))
     return FALSE;
-  task->given_back = run->ops->give_back (run->ops, address, &local);
+  task->given_back = run->ops->give_back (run->ops, &task->function->host, &local);
   if (task->given_back)
-    return TRUE;
+    return look_for_it (run, task, &after, done, error);
   /* QEMU may hold the group for a moment yet. */
   if (!mfp_error_is (local, MFP_ERROR_NOT_FOUND))
     mfp_error_recode (&local, MFP_ERROR_BUSY);
@@ -148,39 +160,23 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
   return FALSE;
 }
 
-/* The host addresses of what the plan gives back: (element-type MfpPciAddress). */
+/* Notes which of @functions (element-type MfpHostFunction) are home, and returns the
+ * addresses of those that libvirt can be asked to bring there: on VFIO, and QEMU has
+ * none of the group. */
 static GArray *
-list_returning (const MfpPlan *plan)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; i < plan->steps->len; i++)
-    {
-      const MfpStep *step = g_ptr_array_index (plan->steps, i);
-
-      if (step->kind == MFP_STEP_GIVE_BACK)
-        g_array_append_val (addresses, step->function->host);
-    }
-  return addresses;
-}
-
-/* Looks at @addresses, notes which functions are home, and returns those that
- * libvirt can be asked to bring there: on VFIO, and QEMU has none of the group. */
-static GArray *
-look_who_is_home (MfpRun *run, const GArray *addresses)
+sort_by_place (MfpRun *run, const GPtrArray *functions)
 {
   GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  g_autoptr (GPtrArray) functions = run->ops->host_functions (run->ops, addresses, NULL);
 
-  for (guint i = 0; functions && i < functions->len; i++)
+  for (guint i = 0; i < functions->len; i++)
     {
       const MfpHostFunction *now = g_ptr_array_index (functions, i);
       const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
       if (is_home (run, &task, now))
         {
-          g_hash_table_add (run->home, (gpointer) task.function);
-          note_other_driver (run, task.function, now);
+          if (g_hash_table_add (run->home, (gpointer) task.function))
+            note_other_driver (run, task.function, now);
         }
       else if (mfp_driver_is_vfio (now->driver) && check_group_free (run, now, NULL))
         g_array_append_val (away, now->address);
@@ -188,22 +184,20 @@ look_who_is_home (MfpRun *run, const GArray *addresses)
   return away;
 }
 
-/* The first of several gives back all at once, as far as that goes without
- * waiting. What does not get home that way is seen to by a step of its own. */
+/* The first gives back all at once, as far as that goes without waiting. What does
+ * not get home that way is seen to by a step of its own. */
 static void
 try_all (MfpRun *run)
 {
-  g_autoptr (GArray) returning = list_returning (run->plan);
-  g_autoptr (GArray) away = NULL, left = NULL;
+  g_autoptr (GPtrArray) before = mfp_run_look_at_hosts (run, NULL), after = NULL;
+  g_autoptr (GArray) away = before ? sort_by_place (run, before) : NULL, left = NULL;
 
   run->tried_all = TRUE;
-  if (returning->len < 2)
-    return;
-  away = look_who_is_home (run, returning);
-  if (away->len == 0)
+  if (!away || away->len == 0)
     return;
   run->ops->try_give_back (run->ops, away);
-  left = look_who_is_home (run, away);
+  after = mfp_run_look_at_hosts_again (run, NULL);
+  left = after ? sort_by_place (run, after) : NULL;
 }
 
 gboolean

@@ -93,8 +93,7 @@ test_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 }
 
 GStrv
-test_look (MfpOps *ops, const char *const *commands, gboolean expectant G_GNUC_UNUSED,
-           GError **error)
+test_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
 {
   g_autoptr (GStrvBuilder) answers = g_strv_builder_new ();
   g_autofree char *xml = ops->domain_xml (ops, MFP_LIVE, error);
@@ -102,14 +101,16 @@ test_look (MfpOps *ops, const char *const *commands, gboolean expectant G_GNUC_U
   if (!xml)
     return NULL;
   g_strv_builder_add (answers, xml);
-  for (guint i = 0; commands[i]; i++)
+  for (guint i = 0; questions->commands[i]; i++)
     {
-      g_autofree char *answer = ops->qmp (ops, commands[i], error);
+      g_autofree char *answer = ops->qmp (ops, questions->commands[i], error);
 
       if (!answer)
         return NULL;
       g_strv_builder_add (answers, answer);
     }
+  if (questions->hosts && !(*functions = ops->host_functions (ops, questions->hosts, error)))
+    return NULL;
   return g_strv_builder_end (answers);
 }
 
