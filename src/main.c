@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include "main.h"
+
 #include "command.h"
 #include "error.h"
 
@@ -93,7 +95,7 @@ run_command (MfpInvocation *invocation)
 }
 
 int
-main (int argc, const char **argv)
+mfp_main (int argc, const char **argv)
 {
   char *uri = NULL;
   int quiet = 0, verbose = 0, version = 0, help = 0;

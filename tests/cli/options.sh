@@ -61,34 +61,38 @@ help_needs_no_libvirt() {
   assert_done
 }
 
-# The program without the module beside it, which knows libvirt.
+# alone LIBRARY...: the program with no more of its own libraries beside it
 alone() {
   mkdir -p "$scratch/alone"
-  cp "$VIRT_MFPLUG" "$scratch/alone"
+  for file in "$VIRT_MFPLUG" "$@"; do
+    cp "${VIRT_MFPLUG%/*}/${file##*/}" "$scratch/alone"
+  done
   VIRT_MFPLUG=$scratch/alone/${VIRT_MFPLUG##*/}
 }
 
 # A sanitizer wants libvirt to be there from the start.
-lacks_libvirt() {
-  LD_TRACE_LOADED_OBJECTS=1 "$VIRT_MFPLUG" >"$scratch/libraries"
-  grep -q libglib "$scratch/libraries" || fail "no libraries"
-  if grep libvirt "$scratch/libraries" && ! grep -q __asan_init "$VIRT_MFPLUG"; then
-    fail "libvirt is loaded at the start"
-  fi
-}
-
 help_loads_no_libvirt() {
-  alone
-  lacks_libvirt
   for words in --version --help 'attach --help'; do
     # shellcheck disable=SC2086 # words
-    run_bare $words
-    assert_done
+    LD_DEBUG=files "$VIRT_MFPLUG" $words >"$scratch/stdout" 2>"$scratch/files"
+    grep -q libglib "$scratch/files" || fail "no libraries"
+    if grep 'libvirt\.so' "$scratch/files" && ! grep -q __asan_init "$VIRT_MFPLUG"; then
+      fail "$words: libvirt is loaded"
+    fi
   done
 }
 
-no_module() {
+# With a sanitizer it is the dynamic linker that says so.
+no_core() {
   alone
+  run_bare --version
+  [ "$status" -ne 0 ] || fail "done"
+  assert_stdout_empty
+  assert_stderr_has "virt-mfplug-core.so: cannot open shared object file"
+}
+
+no_module() {
+  alone virt-mfplug-core.so
   run list
   assert_status 3
   assert_stdout_empty
@@ -305,6 +309,7 @@ check "detach --help" detach_help
 check "list --help" list_help
 check "help needs no connection" help_needs_no_libvirt
 check "help and version do without libvirt's library" help_loads_no_libvirt
+check "a program without its own library says what is missing" no_core
 check "a program without its module: refused, says what is missing" no_module
 check "help goes before other mistakes" help_goes_before_the_rest
 check "no command: help on stderr, status 2" no_command

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The program: runs the rest of it, which is a library of its own. The libraries
+ * of libvirt's client come late, and each symbol of theirs is first looked for in
+ * all that the program is linked with (dlopen(3)): so it is linked with nothing.
+ */
+#include "config.h"
+
+#include "main.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int
+main (int argc, char **argv)
+{
+  /* Without a slash: the linker looks where the program's run path says. */
+  void *core = dlopen (CORE_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+  MfpMain run = core ? dlsym (core, "mfp_main") : NULL;
+
+  if (run)
+    return run (argc, (const char **) argv);
+  fprintf (stderr,
+           "virt-mfplug: error: cannot load the program's own library: %s; install virt-mfplug "
+           "again, whole\n",
+           dlerror ());
+  return EXIT_FAILURE;
+}
