@@ -7,11 +7,24 @@
 
 #include <dlfcn.h>
 
+/* Beside the library that this is part of. A run path would be searched for each
+ * library of libvirt's, too. */
+static char *
+find_module (void)
+{
+  Dl_info here = { .dli_fname = "" };
+  g_autofree char *directory = NULL;
+
+  dladdr (find_module, &here);
+  directory = g_path_get_dirname (here.dli_fname);
+  return g_build_filename (directory, LIBVIRT_MODULE, NULL);
+}
+
 const MfpLibvirtApi *
 mfp_libvirt_load (GError **error)
 {
-  /* Without a slash: the linker looks where the program's run path says. */
-  void *module = dlopen (LIBVIRT_MODULE, RTLD_LAZY | RTLD_LOCAL);
+  g_autofree char *path = find_module ();
+  void *module = dlopen (path, RTLD_LAZY | RTLD_LOCAL);
   const MfpLibvirtApi *api = module ? dlsym (module, "mfp_libvirt_api") : NULL;
 
   if (!api)

@@ -96,7 +96,7 @@ no_module() {
   run list
   assert_status 3
   assert_stdout_empty
-  assert_stderr_has "cannot load the part of virt-mfplug that knows libvirt: virt-mfplug-libvirt.so"
+  assert_stderr_has "cannot load the part of virt-mfplug that knows libvirt: $scratch/alone/virt-mfplug-libvirt.so: "
 }
 
 help_goes_before_the_rest() {
