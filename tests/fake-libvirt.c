@@ -77,6 +77,7 @@ struct _Fake
   GPtrArray *qemu;      /* QemuDevice */
   GHashTable *metadata; /* uri -> xml */
   gboolean access[3];   /* by group: the domain may open it */
+  gint64 group_held;    /* how long a group is after QEMU let go of it */
   gint64 held_until[3]; /* by group: QEMU still closes it */
   char *violation;
 };
@@ -271,7 +272,7 @@ remove_device (Fake *fake, QemuDevice *device)
   else if (hostdev)
     hostdev->forget_at = fake->clock + EVENT_DELAY;
   if (function)
-    fake->held_until[function->group] = fake->clock + GROUP_HELD;
+    fake->held_until[function->group] = fake->clock + fake->group_held;
   g_ptr_array_remove (fake->qemu, device);
 }
 
@@ -1069,6 +1070,7 @@ fake_new (FakeHotplug hotplug, guint32 seed)
   fake->hotplug = hotplug;
   fake->random = g_rand_new_with_seed (seed);
   fake->clock = G_TIME_SPAN_HOUR;
+  fake->group_held = GROUP_HELD;
   fake->running = TRUE;
   fake->id = 1;
   fake->functions = g_ptr_array_new_with_free_func (function_free);
@@ -1146,6 +1148,12 @@ fake_let_guest_go (Fake *fake)
       if (device->leaves)
         device->gone_at = MIN (device->gone_at, fake->clock + EJECT_DELAY);
     }
+}
+
+void
+fake_release_at_once (Fake *fake)
+{
+  fake->group_held = 0;
 }
 
 guint

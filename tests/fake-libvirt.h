@@ -67,6 +67,9 @@ void fake_mend (Fake *fake); /* no more faults; the guest answers again */
 void fake_stop_guest (Fake *fake);
 void fake_let_guest_go (Fake *fake);
 
+/* The kernel lets go of a group as soon as QEMU does, not a moment later. */
+void fake_release_at_once (Fake *fake);
+
 /* Operations since the last fake_fail_at() or fake_mend(). */
 guint fake_operations (const Fake *fake);
 

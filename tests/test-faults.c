@@ -630,6 +630,48 @@ test_observer (void)
   g_assert_cmpint (told.longest, <=, TIMEOUT);
 }
 
+/* What is given back is looked at right away: only the guest makes a run wait. */
+static void
+test_undo_waits_for_nothing (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) attach = attach_whole (fake);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  fake_fail_at (fake, 5, FAULT_ERROR);
+  g_assert_false (run_told (fake, attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==,
+                   " record claim take take take take! <give-back <give-back <give-back"
+                   " <give-back <forget");
+  g_assert_cmpuint (told.waits, ==, 0);
+  after = capture (fake);
+  g_assert_true (is_same (after, before));
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
+}
+
+/* After a first look at the guest: a note, a request, two waits; XML, QEMU's list and
+ * four functions; four given back; XML and four functions; the note removed. */
+static void
+test_detach_makes_few_calls (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) attach = attach_whole (fake), detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+  MfpExecuteOptions options;
+  guint before;
+
+  fake_release_at_once (fake);
+  g_assert_true (run_told (fake, attach, &told, &error));
+  detach = detach_live (fake);
+  options = make_options (fake, TRUE);
+  before = fake_operations (fake);
+  g_assert_true (run_told_with (fake, detach, options, &told, &error));
+  g_assert_cmpuint (fake_operations (fake) - before, ==, 4 + 6 + 4 + 5 + 1);
+}
+
 /* Two detaches of one card, planned at the same time: the later one finds all
  * done, and says so. */
 static void
@@ -932,6 +974,9 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/a-function-that-is-pulled-out-keeps-nothing-from-going-back",
                    test_pulled_out);
   g_test_add_func ("/faults/observer/hears-of-each-step-and-wait", test_observer);
+  g_test_add_func ("/faults/undo/waits-for-nothing-that-is-there-at-once",
+                   test_undo_waits_for_nothing);
+  g_test_add_func ("/faults/detach/makes-few-calls", test_detach_makes_few_calls);
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/a-detach-that-begins-late-does-not-bring-the-note-back",
                    test_late_detach);
