@@ -217,8 +217,7 @@ mfp_target_look_at_both (MfpTarget *target, GError **error)
   g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { query_pci, list_devices, NULL };
   const MfpQuestions questions = { .commands = commands, .expectant = TRUE };
-  g_autoptr (GPtrArray) hosts = NULL;
-  g_auto (GStrv) told = target->ops->look (target->ops, &questions, &hosts, error);
+  g_auto (GStrv) told = target->ops->look (target->ops, &questions, NULL, error);
 
   if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
     return NULL;

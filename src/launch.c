@@ -6,11 +6,11 @@
  */
 #include "config.h"
 
+#include "error.h"
 #include "main.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int
 main (int argc, char **argv)
@@ -25,5 +25,5 @@ main (int argc, char **argv)
            "virt-mfplug: error: cannot load the program's own library: %s; install virt-mfplug "
            "again, whole\n",
            dlerror ());
-  return EXIT_FAILURE;
+  return MFP_ERROR_REFUSED;
 }

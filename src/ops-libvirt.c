@@ -339,7 +339,7 @@ run_errand (gpointer libvirt, gpointer subject, GError **error)
 /**
  * Listener:
  * @event: of the domain's, or %CONNECTION_BREAKS
- * @early: what it hears must not be missed; the others make a wait end sooner
+ * @early: what it hears must not be missed; the others only make a wait end sooner
  * @started: it was
  * @id: of the callback; negative: there is none: not yet, or a driver without events
  *   is polled
@@ -436,8 +436,8 @@ take_silent (MfpLibvirt *libvirt, gboolean only_early)
 }
 
 /* Listens to the domain, once. What never waits is spared that: it is with an
- * expectant look, before the guest is asked for something, and at the first wait at
- * the latest; what need not be heard from the beginning waits for that. */
+ * expectant look, before libvirt is asked for a removal, and at a wait at the latest;
+ * what need not be heard from the beginning is listened to from then on. */
 static void
 listen_to_domain (MfpLibvirt *libvirt, gboolean only_early)
 {
@@ -914,12 +914,13 @@ look_for_answer (gpointer libvirt, gpointer command, GError **error)
   return answer;
 }
 
+/* One that cannot be read is left out: the others are not to suffer from it. */
 static gpointer
-look_for_node_device (gpointer libvirt, gpointer address, GError **error)
+look_for_node_device (gpointer libvirt, gpointer address, GError **error G_GNUC_UNUSED)
 {
-  virNodeDevicePtr device = find_node_device (libvirt, address, error);
+  virNodeDevicePtr device = find_node_device (libvirt, address, NULL);
 
-  return device ? read_node_device (libvirt, device, error) : NULL;
+  return device ? read_node_device (libvirt, device, NULL) : NULL;
 }
 
 /* What has to be done for @questions: (element-type Errand). */
@@ -939,22 +940,21 @@ list_errands (MfpLibvirt *libvirt, const MfpQuestions *questions)
   return errands;
 }
 
-/* Of the XML of host functions (element-type utf8). */
+/* Takes the XML of host functions out of @answers, from @first on. */
 static GPtrArray *
-parse_host_functions (const GPtrArray *texts, GError **error)
+take_host_functions (GPtrArray *answers, guint first)
 {
-  g_autoptr (GPtrArray) functions
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
+  GPtrArray *functions = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
 
-  for (guint i = 0; i < texts->len; i++)
+  for (guint i = first; i < answers->len; i++)
     {
-      MfpHostFunction *function = mfp_host_function_parse (g_ptr_array_index (texts, i), error);
+      MfpHostFunction *function = mfp_host_function_parse (g_ptr_array_index (answers, i), NULL);
 
-      if (!function)
-        return NULL;
-      g_ptr_array_add (functions, function);
+      if (function)
+        g_ptr_array_add (functions, function);
     }
-  return g_steal_pointer (&functions);
+  g_ptr_array_set_size (answers, (int) first);
+  return functions;
 }
 
 static GStrv
@@ -962,7 +962,8 @@ op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GErr
 {
   MfpLibvirt *libvirt = self_of (ops);
   guint asked = 1 + g_strv_length ((GStrv) questions->commands);
-  g_autoptr (GPtrArray) errands = NULL, answers = NULL, hosts = NULL;
+  g_autoptr (GPtrArray) errands = NULL;
+  GPtrArray *answers;
 
   if (!ensure_domain (libvirt, error))
     return NULL;
@@ -970,14 +971,10 @@ op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GErr
   answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
   if (!answers)
     return NULL;
-  hosts = g_ptr_array_new_with_free_func (g_free);
-  while (answers->len > asked)
-    g_ptr_array_add (hosts, g_ptr_array_steal_index (answers, asked));
-  *functions = questions->hosts ? parse_host_functions (hosts, error) : NULL;
-  if (questions->hosts && !*functions)
-    return NULL;
+  if (questions->hosts)
+    *functions = take_host_functions (answers, asked);
   g_ptr_array_add (answers, NULL);
-  return (GStrv) g_ptr_array_free (g_steal_pointer (&answers), FALSE);
+  return (GStrv) g_ptr_array_free (answers, FALSE);
 }
 
 static gint64

@@ -79,7 +79,7 @@ struct _MfpOps
 
   /* The live XML, and then QEMU's answers, as near to each other in time as can be;
    * the caller frees. @functions: (out) (element-type MfpHostFunction): those of the
-   * host functions that exist; the caller owns it; NULL without @hosts. */
+   * host functions that can be read; the caller owns it; not set without @hosts. */
   GStrv (*look) (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions,
                  GError **error);
 

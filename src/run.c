@@ -143,7 +143,7 @@ look_at_devices_and (MfpRun *run, const GArray *hosts, GError **error)
 {
   g_autofree char *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { list_devices, NULL };
-  const MfpQuestions questions = { .commands = commands, .hosts = hosts };
+  const MfpQuestions questions = { .commands = commands, .hosts = hosts, .expectant = TRUE };
   g_auto (GStrv) answers = NULL;
 
   if (!look (run, &questions, &answers, error))

@@ -75,7 +75,7 @@ const MfpGuest *mfp_run_look_at_all_again (MfpRun *run, GError **error);
 GPtrArray *mfp_run_look_at_hosts (MfpRun *run, GError **error);
 GPtrArray *mfp_run_look_at_hosts_again (MfpRun *run, GError **error);
 
-/* To be called by what changes the domain; it is after every wait. */
+/* To be called by what changes the domain; it is before every wait. */
 void mfp_run_forget_seen (MfpRun *run);
 
 /* The hostdev of @function that this tool, or this plan, knows by its alias:

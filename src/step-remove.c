@@ -208,11 +208,11 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
   if (*done)
     return TRUE;
   removal->look_at = run->ops->now (run->ops) + MIN (LOOK_PERIOD, run->options->timeout / 4);
-  if (removal->requested)
-    return TRUE;
-  removal->requested = request_each (run, present, &local);
-  if (removal->requested)
+  if (!removal->requested)
+    removal->requested = request_each (run, present, &local);
+  if (removal->requested) /* again, too: other reports end a wait for all */
     await (run, present);
+  mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)
                       || mfp_error_is (local, MFP_ERROR_DISCONNECTED) || removal->possible;
   if (local)

@@ -150,6 +150,7 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
     return TRUE;
   if (!check_group_free (run, now, error))
     return FALSE;
+  mfp_run_forget_seen (run); /* it may last */
   task->given_back = run->ops->give_back (run->ops, &task->function->host, &local);
   if (task->given_back)
     return look_for_it (run, task, &after, done, error);
@@ -160,11 +161,27 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
   return FALSE;
 }
 
-/* Notes which of @functions (element-type MfpHostFunction) are home, and returns the
- * addresses of those that libvirt can be asked to bring there: on VFIO, and QEMU has
- * none of the group. */
+/* Notes which of @functions (element-type MfpHostFunction) are on a host driver. One
+ * that may belong on VFIO needs a look of its own: libvirt may be about to give it
+ * back. */
+static void
+note_who_is_home (MfpRun *run, const GPtrArray *functions)
+{
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *now = g_ptr_array_index (functions, i);
+      const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
+
+      if (!mfp_driver_is_vfio (now->driver) && is_home (run, &task, now)
+          && g_hash_table_add (run->home, (gpointer) task.function))
+        note_other_driver (run, task.function, now);
+    }
+}
+
+/* The addresses of those of @functions (element-type MfpHostFunction) that libvirt can
+ * be asked to bring home: on VFIO, and QEMU has none of the group. */
 static GArray *
-sort_by_place (MfpRun *run, const GPtrArray *functions)
+list_away (MfpRun *run, const GPtrArray *functions)
 {
   GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
 
@@ -173,12 +190,8 @@ sort_by_place (MfpRun *run, const GPtrArray *functions)
       const MfpHostFunction *now = g_ptr_array_index (functions, i);
       const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
-      if (is_home (run, &task, now))
-        {
-          if (g_hash_table_add (run->home, (gpointer) task.function))
-            note_other_driver (run, task.function, now);
-        }
-      else if (mfp_driver_is_vfio (now->driver) && check_group_free (run, now, NULL))
+      if (mfp_driver_is_vfio (now->driver) && !is_home (run, &task, now)
+          && check_group_free (run, now, NULL))
         g_array_append_val (away, now->address);
     }
   return away;
@@ -190,14 +203,19 @@ static void
 try_all (MfpRun *run)
 {
   g_autoptr (GPtrArray) before = mfp_run_look_at_hosts (run, NULL), after = NULL;
-  g_autoptr (GArray) away = before ? sort_by_place (run, before) : NULL, left = NULL;
+  g_autoptr (GArray) away = NULL;
 
   run->tried_all = TRUE;
-  if (!away || away->len == 0)
+  if (!before)
+    return;
+  note_who_is_home (run, before);
+  away = list_away (run, before);
+  if (away->len == 0)
     return;
   run->ops->try_give_back (run->ops, away);
   after = mfp_run_look_at_hosts_again (run, NULL);
-  left = after ? sort_by_place (run, after) : NULL;
+  if (after)
+    note_who_is_home (run, after);
 }
 
 gboolean

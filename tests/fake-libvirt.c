@@ -25,6 +25,7 @@ typedef struct
   MfpPciAddress address;
   char *driver;
   int group;
+  gboolean unreadable;
 } HostFunction;
 
 /* A <hostdev>, in the live or the persistent XML. */
@@ -57,6 +58,11 @@ struct _Fake
   GRand *random;
   gint64 clock;
   guint operation;
+  guint trips;
+  guint host_reads;
+  gboolean together;
+  MfpPciAddress *rebound_late;
+  gboolean reports_other;
   guint fail_at;
   FakeFault fault;
   gboolean armed;
@@ -377,6 +383,7 @@ begin (Fake *fake, gboolean changes, GError **error)
   roll (fake);
   now = fake->armed && fake->operation == fake->fail_at;
   fake->operation++;
+  fake->trips += fake->together ? 0 : 1;
   fake->clock += G_TIME_SPAN_MILLISECOND;
   if (now && fake->fault == FAULT_SILENT_GUEST)
     fake->silent = TRUE;
@@ -442,6 +449,12 @@ op_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
   if (!function)
     {
       refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: no node device %s", name);
+      return NULL;
+    }
+  fake->host_reads++;
+  if (function->unreadable)
+    {
+      refuse (error, MFP_ERROR_FAILED, "libvirt says: cannot read %s", name);
       return NULL;
     }
   g_string_printf (xml, "<device><name>%s</name>", name);
@@ -592,12 +605,84 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
   return end (fake, error);
 }
 
+static gboolean
+has_left (gpointer alias, gpointer value G_GNUC_UNUSED, gpointer data)
+{
+  return !find_alias (data, alias);
+}
+
+/* Time passes until @until, or until all that is awaited has left. */
+static void
+let_time_pass (Fake *fake, gint64 until, GHashTable *awaited)
+{
+  gboolean awaits = awaited && g_hash_table_size (awaited) > 0;
+
+  do
+    {
+      fake->clock = MAX (fake->clock, MIN (until, fake->clock + WAIT_STEP));
+      settle (fake);
+      if (awaits)
+        g_hash_table_foreach_remove (awaited, has_left, fake);
+    }
+  while (fake->clock < until && !(awaits && g_hash_table_size (awaited) == 0));
+}
+
+/* What is called from here on until end_together() travels together. */
+static Fake *
+begin_together (MfpOps *ops)
+{
+  Fake *fake = self_of (ops);
+
+  fake->trips++;
+  fake->together = TRUE;
+  return fake;
+}
+
+static void
+end_together (Fake *fake)
+{
+  fake->together = FALSE;
+}
+
+static GPtrArray *
+op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
+{
+  Fake *fake = begin_together (ops);
+  GPtrArray *functions = test_host_functions (ops, addresses, error);
+
+  end_together (fake);
+  return functions;
+}
+
+static GStrv
+op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
+{
+  Fake *fake = begin_together (ops);
+  MfpQuestions rest = *questions;
+  GStrv answers;
+
+  if (fake->rebound_late && questions->hosts)
+    {
+      *functions = test_host_functions (ops, questions->hosts, NULL);
+      let_time_pass (fake, fake->clock + G_TIME_SPAN_SECOND, NULL);
+      set_driver (find_function (fake, fake->rebound_late), NULL);
+      g_clear_pointer (&fake->rebound_late, g_free);
+      rest.hosts = NULL;
+    }
+  answers = test_look (ops, &rest, functions, error);
+  end_together (fake);
+  return answers;
+}
+
 static void
 op_try_give_back (MfpOps *ops, const GArray *addresses)
 {
-  self_of (ops)->given_back_at_once += addresses->len;
+  Fake *fake = begin_together (ops);
+
+  fake->given_back_at_once += addresses->len;
   for (guint i = 0; i < addresses->len; i++)
     op_give_back (ops, &g_array_index (addresses, MfpPciAddress, i), NULL);
+  end_together (fake);
 }
 
 static Hostdev *
@@ -995,28 +1080,6 @@ op_check_interrupt (MfpOps *ops, GError **error)
 }
 
 static gboolean
-has_left (gpointer alias, gpointer value G_GNUC_UNUSED, gpointer data)
-{
-  return !find_alias (data, alias);
-}
-
-/* Time passes until @until, or until all that is awaited has left. */
-static void
-let_time_pass (Fake *fake, gint64 until, GHashTable *awaited)
-{
-  gboolean awaits = awaited && g_hash_table_size (awaited) > 0;
-
-  do
-    {
-      fake->clock = MAX (fake->clock, MIN (until, fake->clock + WAIT_STEP));
-      settle (fake);
-      if (awaits)
-        g_hash_table_foreach_remove (awaited, has_left, fake);
-    }
-  while (fake->clock < until && !(awaits && g_hash_table_size (awaited) == 0));
-}
-
-static gboolean
 op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
 {
   Fake *fake = self_of (ops);
@@ -1025,7 +1088,10 @@ op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError 
   if (!begin (fake, FALSE, error))
     return FALSE;
   *refused = g_steal_pointer (&fake->rejected);
-  let_time_pass (fake, until, awaited);
+  let_time_pass (fake, fake->reports_other ? fake->clock + WAIT_STEP : until, awaited);
+  if (fake->reports_other && awaited)
+    g_hash_table_remove_all (awaited);
+  fake->reports_other = FALSE;
   return op_check_interrupt (ops, error);
 }
 
@@ -1052,7 +1118,7 @@ fake_new (FakeHotplug hotplug, guint32 seed)
 
   fake->ops = (MfpOps){
     .host_function = op_host_function,
-    .host_functions = test_host_functions,
+    .host_functions = op_host_functions,
     .domain_xml = op_domain_xml,
     .set_metadata = op_set_metadata,
     .take = op_take,
@@ -1062,7 +1128,7 @@ fake_new (FakeHotplug hotplug, guint32 seed)
     .detach = op_detach,
     .detach_alias = op_detach_alias,
     .qmp = op_qmp,
-    .look = test_look,
+    .look = op_look,
     .wait = op_wait,
     .check_interrupt = op_check_interrupt,
     .now = op_now,
@@ -1109,6 +1175,8 @@ void
 fake_fail_at (Fake *fake, guint operation, FakeFault fault)
 {
   fake->operation = 0;
+  fake->trips = 0;
+  fake->host_reads = 0;
   fake->fail_at = operation;
   fake->fault = fault;
   fake->armed = TRUE;
@@ -1125,6 +1193,8 @@ fake_mend (Fake *fake)
 {
   fake->odds = 0;
   fake->operation = 0;
+  fake->trips = 0;
+  fake->host_reads = 0;
   fake->armed = FALSE;
   fake->broken = FALSE;
   fake->interrupted = FALSE;
@@ -1160,6 +1230,40 @@ guint
 fake_operations (const Fake *fake)
 {
   return fake->operation;
+}
+
+guint
+fake_trips (const Fake *fake)
+{
+  return fake->trips;
+}
+
+guint
+fake_host_reads (const Fake *fake)
+{
+  return fake->host_reads;
+}
+
+void
+fake_report_other (Fake *fake)
+{
+  fake->reports_other = TRUE;
+}
+
+void
+fake_rebind_late (Fake *fake, const char *host)
+{
+  fake->rebound_late = g_new (MfpPciAddress, 1);
+  g_assert_true (mfp_pci_address_parse (host, fake->rebound_late, NULL));
+}
+
+void
+fake_make_unreadable (Fake *fake, const char *host)
+{
+  MfpPciAddress address;
+
+  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
+  find_function (fake, &address)->unreadable = TRUE;
 }
 
 void

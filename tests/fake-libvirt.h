@@ -73,6 +73,22 @@ void fake_release_at_once (Fake *fake);
 /* Operations since the last fake_fail_at() or fake_mend(). */
 guint fake_operations (const Fake *fake);
 
+/* How often libvirt was called since then: what is called together counts once. */
+guint fake_trips (const Fake *fake);
+
+/* How many host functions were read since then. */
+guint fake_host_reads (const Fake *fake);
+
+/* The next wait ends soon: the domain reports something that is no removal. */
+void fake_report_other (Fake *fake);
+
+/* Of what is looked at together next, the host comes first, and the domain a second
+ * later: meanwhile libvirt's own rebind of @host fails. */
+void fake_rebind_late (Fake *fake, const char *host);
+
+/* Every look at the host function fails, and not because it is gone. */
+void fake_make_unreadable (Fake *fake, const char *host);
+
 /* libvirt misses QEMU's report of the next @count removals. */
 void fake_lose_events (Fake *fake, guint count);
 

@@ -651,25 +651,85 @@ test_undo_waits_for_nothing (void)
   g_assert_cmpstr (after->drivers, ==, before->drivers);
 }
 
-/* After a first look at the guest: a note, a request, two waits; XML, QEMU's list and
- * four functions; four given back; XML and four functions; the note removed. */
+/* After a first look at the guest: a note, a request, two waits; XML together with
+ * QEMU's list and the functions; all given back; XML together with the functions; the
+ * note removed. */
 static void
-test_detach_makes_few_calls (void)
+test_detach_takes_few_trips (void)
 {
   g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
-  g_autoptr (MfpPlan) attach = attach_whole (fake), detach = NULL;
+  g_autoptr (MfpPlan) detach = NULL;
   g_autoptr (GError) error = NULL;
   g_auto (Told) told = { 0 };
   MfpExecuteOptions options;
-  guint before;
 
   fake_release_at_once (fake);
-  g_assert_true (run_told (fake, attach, &told, &error));
+  whole_attached (fake);
   detach = detach_live (fake);
   options = make_options (fake, TRUE);
-  before = fake_operations (fake);
+  fake_mend (fake);
   g_assert_true (run_told_with (fake, detach, options, &told, &error));
-  g_assert_cmpuint (fake_operations (fake) - before, ==, 4 + 6 + 4 + 5 + 1);
+  g_assert_cmpuint (fake_trips (fake), ==, 4 + 1 + 1 + 1 + 1);
+  g_assert_cmpuint (fake_host_reads (fake), ==, 2 * 4);
+}
+
+/* The other functions go home, and which one does not is told. */
+static void
+test_unreadable_function (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  whole_attached (fake);
+  detach = detach_live (fake);
+  fake_make_unreadable (fake, "0000:01:00.2");
+  g_assert_false (run_told (fake, detach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==,
+                   " leaving eject drop drop drop drop give-back give-back! give-back give-back");
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_LEFT);
+  g_assert_true (g_str_has_prefix (error->message,
+                                   "cannot give 0000:01:00.2 back to its host driver: "));
+}
+
+/* A host function that is read while QEMU lets go of it makes that last longer. */
+static void
+test_waiting_leaves_the_host_alone (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  whole_attached (fake);
+  detach = detach_live (fake);
+  fake_mend (fake);
+  fake_stop_guest (fake);
+  fake_report_other (fake);
+  g_assert_false (run_told (fake, detach, &told, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_PENDING);
+  g_assert_cmpuint (fake_host_reads (fake), <=, 4);
+}
+
+/* Libvirt gives a cold-plugged card back by itself, and fails to, after the host was
+ * looked at and before the domain was. */
+static void
+test_late_rebind (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  cold_plugged (fake);
+  detach = detach_live (fake);
+  fake_rebind_late (fake, "0000:01:00.2");
+  fake_report_other (fake);
+  g_assert_true (run_told (fake, detach, &told, &error));
+  after = capture (fake);
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
 }
 
 /* Two detaches of one card, planned at the same time: the later one finds all
@@ -976,7 +1036,12 @@ main (int argc, char **argv)
   g_test_add_func ("/faults/observer/hears-of-each-step-and-wait", test_observer);
   g_test_add_func ("/faults/undo/waits-for-nothing-that-is-there-at-once",
                    test_undo_waits_for_nothing);
-  g_test_add_func ("/faults/detach/makes-few-calls", test_detach_makes_few_calls);
+  g_test_add_func ("/faults/detach/takes-few-trips", test_detach_takes_few_trips);
+  g_test_add_func ("/faults/detach/gives-back-beside-an-unreadable-function",
+                   test_unreadable_function);
+  g_test_add_func ("/faults/detach/leaves-the-host-alone-while-it-waits",
+                   test_waiting_leaves_the_host_alone);
+  g_test_add_func ("/faults/detach/looks-again-at-what-libvirt-gives-back", test_late_rebind);
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/a-detach-that-begins-late-does-not-bring-the-note-back",
                    test_late_detach);
