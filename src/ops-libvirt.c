@@ -1099,10 +1099,7 @@ libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
 
   virSetErrorFunc (NULL, ignore_error);
   if (interrupt)
-    {
-      virEventRegisterDefaultImpl ();
-      g_thread_unref (g_thread_new ("events", run_events, NULL));
-    }
+    virEventRegisterDefaultImpl ();
   if (!connect_once (libvirt, G_MAXINT64, error))
     {
       if (mfp_error_is (*error, MFP_ERROR_INTERRUPTED))
@@ -1111,6 +1108,9 @@ libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
       mfp_error_recode (error, MFP_ERROR_REFUSED);
       return NULL;
     }
+  /* A connection is opened sooner beside a loop that does not run yet. */
+  if (interrupt)
+    g_thread_unref (g_thread_new ("events", run_events, NULL));
   return g_steal_pointer (&libvirt);
 }
 

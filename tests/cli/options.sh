@@ -68,6 +68,7 @@ alone() {
     cp "${VIRT_MFPLUG%/*}/${file##*/}" "$scratch/alone"
   done
   VIRT_MFPLUG=$scratch/alone/${VIRT_MFPLUG##*/}
+  unset LD_LIBRARY_PATH # of `meson test`
 }
 
 # A sanitizer wants libvirt to be there from the start.
@@ -85,11 +86,10 @@ help_loads_no_libvirt() {
   done
 }
 
-# With a sanitizer it is the dynamic linker that says so.
 no_core() {
   alone
   run_bare --version
-  if grep -q __asan_init "$VIRT_MFPLUG"; then assert_status 127; else assert_status 3; fi
+  assert_status 3
   assert_stdout_empty
   assert_stderr_has "virt-mfplug-core.so: cannot open shared object file"
 }
