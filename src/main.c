@@ -114,7 +114,9 @@ mfp_main (int argc, const char **argv)
   g_auto (GStrv) words = NULL;
   int result, status;
 
-  setlocale (LC_ALL, "");
+  /* What people read; the rest of a locale is a dozen files, and nothing here is for it. */
+  setlocale (LC_CTYPE, "");
+  setlocale (LC_MESSAGES, "");
   signal (SIGPIPE, SIG_IGN); /* a reader who has gone must not end a run between two steps */
   context = poptGetContext (NULL, argc, argv, table, POPT_CONTEXT_POSIXMEHARDER);
   poptSetOtherOptionHelp (context, "[OPTION...] COMMAND ...");

@@ -108,6 +108,17 @@ end_call (Calls *calls)
   g_mutex_unlock (&calls->mutex);
 }
 
+static gboolean
+any_to_begin (Calls *calls)
+{
+  gboolean any;
+
+  g_mutex_lock (&calls->mutex);
+  any = calls->next < calls->subjects->len;
+  g_mutex_unlock (&calls->mutex);
+  return any;
+}
+
 static gpointer
 make_calls (gpointer data)
 {
@@ -143,16 +154,17 @@ wait_for_calls (Calls *calls)
   return complete;
 }
 
+/* In at most @most threads: what returns at once (a driver in this process) leaves few to begin. */
 static gboolean
-run_threads (Calls *calls, guint count)
+run_threads (Calls *calls, guint most)
 {
   g_autoptr (GPtrArray) threads = g_ptr_array_new ();
   gboolean complete;
 
-  for (guint i = 0; i < count; i++)
+  while (threads->len < most && any_to_begin (calls))
     g_ptr_array_add (threads, g_thread_new ("call", make_calls, g_atomic_rc_box_acquire (calls)));
   complete = wait_for_calls (calls);
-  for (guint i = 0; i < count; i++)
+  for (guint i = 0; i < threads->len; i++)
     if (complete)
       g_thread_join (g_ptr_array_index (threads, i));
     else

@@ -99,6 +99,11 @@ all_at_once() {
   settle
 }
 
+# /lab is read afresh at each run; what is installed, as virsh is, is in memory.
+mkdir /tmp/installed
+cp /lab/bin/{virt-mfplug*,floor,by-virsh,relay.py} /tmp/installed
+PATH=/tmp/installed:$PATH
+
 guest_restore unconfined || bail_out "no guest"
 relay.py "$far" /run/libvirt/libvirt-sock "$delay" &
 relay=$!
