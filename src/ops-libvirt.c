@@ -89,6 +89,12 @@ is_disconnected (gpointer data)
   return libvirt->connection && virConnectIsAlive (libvirt->connection) == 0;
 }
 
+static gboolean
+is_alive (const MfpLibvirt *libvirt)
+{
+  return libvirt->connection && virConnectIsAlive (libvirt->connection) == 1;
+}
+
 static MfpLibvirt *
 self_of (MfpOps *ops)
 {
@@ -609,7 +615,7 @@ ensure (MfpLibvirt *libvirt, GError **error)
 {
   g_autoptr (GError) local = NULL;
 
-  if (libvirt->connection && virConnectIsAlive (libvirt->connection) == 1)
+  if (is_alive (libvirt))
     return TRUE;
   if (libvirt->given_up)
     {
@@ -696,12 +702,6 @@ op_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
   return ensure (libvirt, error) ? read_host_function (libvirt, address, error) : NULL;
 }
 
-static gpointer
-look_at_address (gpointer libvirt, gpointer address, GError **error)
-{
-  return read_host_function (libvirt, address, error);
-}
-
 /* Of @addresses (element-type MfpPciAddress) the one at @index, as a subject. */
 static gpointer
 copy_address (const GArray *addresses, guint index)
@@ -709,18 +709,50 @@ copy_address (const GArray *addresses, guint index)
   return g_memdup2 (&g_array_index (addresses, MfpPciAddress, index), sizeof (MfpPciAddress));
 }
 
+/* A copy of each of @addresses (element-type MfpPciAddress), as subjects. */
+static GPtrArray *
+copy_addresses (const GArray *addresses)
+{
+  GPtrArray *subjects = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (subjects, copy_address (addresses, i));
+  return subjects;
+}
+
+static gpointer
+look_at_address (gpointer libvirt, gpointer address, GError **error)
+{
+  return read_host_function (libvirt, address, error);
+}
+
 static GPtrArray *
 op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
 
-  for (guint i = 0; i < addresses->len; i++)
-    g_ptr_array_add (subjects, copy_address (addresses, i));
   return ensure (libvirt, error)
              ? call_together (libvirt, look_at_address, subjects, READS_AT_ONCE,
                               (GDestroyNotify) mfp_host_function_free, error)
              : NULL;
+}
+
+static gpointer
+find_at_address (gpointer libvirt, gpointer address, GError **error)
+{
+  find_node_device (libvirt, address, error);
+  return NULL;
+}
+
+static void
+op_foresee (MfpOps *ops, const GArray *addresses)
+{
+  MfpLibvirt *libvirt = self_of (ops);
+  g_autoptr (GPtrArray) subjects = copy_addresses (addresses);
+
+  if (is_alive (libvirt))
+    change_together (libvirt, find_at_address, subjects);
 }
 
 static gboolean
@@ -1035,7 +1067,7 @@ op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError 
   MfpLibvirt *libvirt = self_of (ops);
   gint64 now = g_get_monotonic_time ();
 
-  if (libvirt->domain && virConnectIsAlive (libvirt->connection) == 1)
+  if (libvirt->domain && is_alive (libvirt))
     listen_to_domain (libvirt, FALSE);
   while (!take_report (libvirt, MIN (until, now + TICK), awaited, refused))
     {
@@ -1081,6 +1113,7 @@ libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
     .take = op_take,
     .give_back = op_give_back,
     .try_give_back = op_try_give_back,
+    .foresee = op_foresee,
     .attach = op_attach,
     .detach = op_detach,
     .detach_alias = op_detach_alias,

@@ -64,6 +64,11 @@ struct _MfpOps
    * is asked for, as a rule: the domain is not listened to until the next wait. */
   void (*try_give_back) (MfpOps *ops, const GArray *addresses);
 
+  /* The host functions at @addresses (element-type MfpPciAddress) will be looked at
+   * later: what libvirt can be asked beforehand, while there is nothing else to do,
+   * it is. That it fails does no harm. */
+  void (*foresee) (MfpOps *ops, const GArray *addresses);
+
   /* Attaches and detaches the device @xml. MFP_ERROR_ALIAS_TAKEN. A live
    * detach is a request: the device may stay for a while. */
   gboolean (*attach) (MfpOps *ops, MfpForm form, const char *xml, GError **error);

@@ -119,6 +119,14 @@ list_returning (const MfpPlan *plan)
   return addresses;
 }
 
+void
+mfp_run_foresee_hosts (MfpRun *run)
+{
+  g_autoptr (GArray) returning = list_returning (run->plan);
+
+  run->ops->foresee (run->ops, returning);
+}
+
 GPtrArray *
 mfp_run_look_at_hosts_again (MfpRun *run, GError **error)
 {

@@ -70,6 +70,10 @@ const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
 /* Reads both again, and @hosts with them. */
 const MfpGuest *mfp_run_look_at_all_again (MfpRun *run, GError **error);
 
+/* Has what can be asked about the host functions that the plan gives back before they
+ * are looked at be asked now. */
+void mfp_run_foresee_hosts (MfpRun *run);
+
 /* The host functions that the plan gives back, as last read or read again, with the
  * running domain if there is one; the caller owns the array. */
 GPtrArray *mfp_run_look_at_hosts (MfpRun *run, GError **error);

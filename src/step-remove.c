@@ -209,7 +209,11 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
     return TRUE;
   removal->look_at = run->ops->now (run->ops) + MIN (LOOK_PERIOD, run->options->timeout / 4);
   if (!removal->requested)
-    removal->requested = request_each (run, present, &local);
+    {
+      removal->requested = request_each (run, present, &local);
+      if (removal->requested)
+        mfp_run_foresee_hosts (run); /* the guest takes its time */
+    }
   if (removal->requested) /* again, too: other reports end a wait for all */
     await (run, present);
   mfp_run_forget_seen (run);

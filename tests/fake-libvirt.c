@@ -26,6 +26,7 @@ typedef struct
   char *driver;
   int group;
   gboolean unreadable;
+  gboolean found; /* by its name, on this connection */
 } HostFunction;
 
 /* A <hostdev>, in the live or the persistent XML. */
@@ -644,6 +645,30 @@ end_together (Fake *fake)
   fake->together = FALSE;
 }
 
+/* Finds the node devices of @addresses. Whether there was one to be found yet. */
+static gboolean
+find_functions (Fake *fake, const GArray *addresses)
+{
+  gboolean any = FALSE;
+
+  for (guint i = 0; addresses && i < addresses->len; i++)
+    {
+      HostFunction *function = find_function (fake, &g_array_index (addresses, MfpPciAddress, i));
+
+      any = any || (function && !function->found);
+      if (function)
+        function->found = TRUE;
+    }
+  return any;
+}
+
+/* It costs no time: there is nothing else to do then. */
+static void
+op_foresee (MfpOps *ops, const GArray *addresses)
+{
+  find_functions (self_of (ops), addresses);
+}
+
 static GPtrArray *
 op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 {
@@ -661,6 +686,7 @@ op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GErr
   MfpQuestions rest = *questions;
   GStrv answers;
 
+  fake->trips += find_functions (fake, questions->hosts) ? 1 : 0;
   if (fake->rebound_late && questions->hosts)
     {
       *functions = test_host_functions (ops, questions->hosts, NULL);
@@ -1124,6 +1150,7 @@ fake_new (FakeHotplug hotplug, guint32 seed)
     .take = op_take,
     .give_back = op_give_back,
     .try_give_back = op_try_give_back,
+    .foresee = op_foresee,
     .attach = op_attach,
     .detach = op_detach,
     .detach_alias = op_detach_alias,
@@ -1171,12 +1198,21 @@ fake_ops (Fake *fake)
   return &fake->ops;
 }
 
-void
-fake_fail_at (Fake *fake, guint operation, FakeFault fault)
+/* As a new command does, on a connection of its own. */
+static void
+count_anew (Fake *fake)
 {
   fake->operation = 0;
   fake->trips = 0;
   fake->host_reads = 0;
+  for (guint i = 0; i < fake->functions->len; i++)
+    ((HostFunction *) g_ptr_array_index (fake->functions, i))->found = FALSE;
+}
+
+void
+fake_fail_at (Fake *fake, guint operation, FakeFault fault)
+{
+  count_anew (fake);
   fake->fail_at = operation;
   fake->fault = fault;
   fake->armed = TRUE;
@@ -1191,10 +1227,8 @@ fake_fail_at_random (Fake *fake, guint odds)
 void
 fake_mend (Fake *fake)
 {
+  count_anew (fake);
   fake->odds = 0;
-  fake->operation = 0;
-  fake->trips = 0;
-  fake->host_reads = 0;
   fake->armed = FALSE;
   fake->broken = FALSE;
   fake->interrupted = FALSE;
