@@ -652,8 +652,8 @@ test_undo_waits_for_nothing (void)
 }
 
 /* After a first look at the guest: a note, a request, two waits, in which the functions
- * are found by their names; XML together with QEMU's list and the functions; all given back; XML together with the functions; the
- * note removed. */
+ * are found by their names; XML together with QEMU's list and the functions; all given
+ * back; XML together with the functions; the note removed. */
 static void
 test_detach_takes_few_trips (void)
 {

@@ -2,10 +2,12 @@
 /*
  * The least that brings a card of four functions into a running domain and
  * back: the libvirt calls that change something, one after the other on one
- * connection. Nothing is looked at before, checked after or undone.
+ * connection. Nothing is looked at before, checked after or undone. And the least
+ * that any dry run does.
  *
  *   floor attach DOMAIN CARD BUS     0000:01:00 to slot 0 of the port pci.BUS
  *   floor detach DOMAIN CARD
+ *   floor dumpxml DOMAIN URI
  */
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
@@ -140,6 +142,16 @@ detach_card (const Floor *self)
     give_back (self, function);
 }
 
+static void
+dump_xml (const Floor *self)
+{
+  char *xml = virDomainGetXMLDesc (self->domain, 0);
+
+  need (xml, "dumpxml");
+  puts (xml);
+  free (xml);
+}
+
 static bool
 read_words (Floor *self, int argc, char **argv)
 {
@@ -156,19 +168,24 @@ int
 main (int argc, char **argv)
 {
   Floor self = { 0 };
+  bool dumps = argc == 4 && strcmp (argv[1], "dumpxml") == 0;
 
-  if (!read_words (&self, argc, argv))
+  if (!dumps && !read_words (&self, argc, argv))
     {
-      fputs ("usage: floor attach DOMAIN CARD BUS | floor detach DOMAIN CARD\n", stderr);
+      fputs ("usage: floor attach DOMAIN CARD BUS | floor detach DOMAIN CARD | "
+             "floor dumpxml DOMAIN URI\n",
+             stderr);
       return 2;
     }
   alarm (GIVE_UP); /* an event that does not come */
   need (virEventRegisterDefaultImpl () == 0, "event loop");
-  self.connection = virConnectOpen (NULL);
+  self.connection = virConnectOpen (dumps ? argv[3] : NULL);
   need (self.connection, "connect");
   self.domain = virDomainLookupByName (self.connection, argv[2]);
   need (self.domain, argv[2]);
-  if (argc == 5)
+  if (dumps)
+    dump_xml (&self);
+  else if (argc == 5)
     attach_card (&self);
   else
     detach_card (&self);
