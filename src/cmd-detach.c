@@ -220,20 +220,27 @@ find_card (const MfpGuest *guest, const GArray *selections)
   return mfp_card_from_guest (guest, selections, find_record (guest, selections));
 }
 
+/* What is needed of libvirt. */
+static MfpAccess
+access_for (const MfpCommonOptions *options)
+{
+  if (options->dry_run)
+    return MFP_ACCESS_READ;
+  return mfp_by_libvirt (options) ? MFP_ACCESS_CHANGE : MFP_ACCESS_UNPLUG;
+}
+
 /* What of @selections the running guest has, consent checked. */
 static MfpCard *
 find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *options,
            GError **error)
 {
-  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
+  gboolean ask_qemu = access_for (options) == MFP_ACCESS_UNPLUG;
   g_autoptr (MfpCard) card = find_card (target->live, selections);
-  g_autoptr (GPtrArray) pci = NULL;
   g_autoptr (GString) companions = g_string_new (NULL);
 
-  if (ask_qemu && card->functions->len > 0)
+  if (ask_qemu && card->functions->len > 0 && !target->pci)
     {
-      pci = mfp_target_look_at_both (target, error);
-      if (!pci)
+      if (!mfp_target_look_at_both (target, error))
         return NULL;
       mfp_card_free (card);
       card = find_card (target->live, selections);
@@ -246,8 +253,8 @@ find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *
   if (!check_one_slot (card, target->live, error))
     return NULL;
   list_companions (card, target->live, selections, companions);
-  if (pci)
-    learn_from_qemu (card, target->live, pci, companions);
+  if (target->pci)
+    learn_from_qemu (card, target->live, target->pci, companions);
   if (!check_consent (companions, error))
     return NULL;
   return g_steal_pointer (&card);
@@ -329,8 +336,6 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
   selections = read_request (&options, arguments, error);
   if (!selections)
     return NULL;
-  target = mfp_target_open (invocation, &options,
-                            options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE, arguments[0],
-                            error);
+  target = mfp_target_open (invocation, &options, access_for (&options), arguments[0], error);
   return target ? detach_from (target, invocation, &options, selections, error) : NULL;
 }

@@ -139,6 +139,7 @@ mfp_target_free (MfpTarget *target)
   mfp_guest_free (target->live);
   mfp_guest_free (target->config);
   g_clear_pointer (&target->in_qemu, g_hash_table_unref);
+  g_clear_pointer (&target->pci, g_ptr_array_unref);
   if (target->libvirt)
     target->api->free (target->libvirt);
   g_free (target);
@@ -166,14 +167,32 @@ read_config (MfpTarget *target, GError **error)
   return target->config != NULL;
 }
 
+static gboolean
+is_qemu (const MfpTarget *target)
+{
+  g_autofree char *driver = target->api->driver (target->libvirt);
+
+  return g_strcmp0 (driver, "qemu") == 0;
+}
+
+/* That QEMU does not answer is for who needs its answer. */
+static MfpGuest *
+read_live (MfpTarget *target, MfpAccess access, GError **error)
+{
+  if (access == MFP_ACCESS_UNPLUG && target->api->domain_was_running (target->libvirt)
+      && is_qemu (target) && mfp_target_look_at_both (target, NULL))
+    return g_steal_pointer (&target->live);
+  return read_guest (target->ops, MFP_LIVE, error);
+}
+
 /* Reads the forms of the domain that @options are about. The live XML of one
  * that is not running is its persistent one, without an id. */
 static gboolean
-read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
+read_forms (MfpTarget *target, const MfpCommonOptions *options, MfpAccess access, GError **error)
 {
   gboolean current = !options->live && !options->config && !options->persistent;
   gboolean only_config = options->config && !options->live && !options->persistent;
-  g_autoptr (MfpGuest) guest = only_config ? NULL : read_guest (target->ops, MFP_LIVE, error);
+  g_autoptr (MfpGuest) guest = only_config ? NULL : read_live (target, access, error);
   gboolean active = guest && guest->id;
 
   if (!guest && !only_config)
@@ -202,6 +221,7 @@ set_live (MfpTarget *target, MfpGuest *guest)
   mfp_guest_free (target->live);
   target->live = guest;
   g_clear_pointer (&target->in_qemu, g_hash_table_unref);
+  g_clear_pointer (&target->pci, g_ptr_array_unref);
   return TRUE;
 }
 
@@ -211,25 +231,26 @@ mfp_target_look_again (MfpTarget *target, GError **error)
   return set_live (target, read_guest (target->ops, MFP_LIVE, error));
 }
 
-GPtrArray *
+gboolean
 mfp_target_look_at_both (MfpTarget *target, GError **error)
 {
   g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { query_pci, list_devices, NULL };
   const MfpQuestions questions = { .commands = commands, .expectant = TRUE };
-  g_auto (GStrv) told = target->ops->look (target->ops, &questions, NULL, error);
+  g_auto (GStrv) told = target->ops->look (target->ops, &questions, error);
 
   if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
-    return NULL;
+    return FALSE;
   if (!target->live->id)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE, "the domain ended meanwhile");
-      return NULL;
+      return FALSE;
     }
   /* The list of PCI devices leaves out what is behind a bus that the guest has not
    * numbered yet. */
   target->in_qemu = mfp_qmp_parse_devices (told[2], error);
-  return target->in_qemu ? mfp_qmp_parse_pci (told[1], error) : NULL;
+  target->pci = target->in_qemu ? mfp_qmp_parse_pci (told[1], error) : NULL;
+  return target->pci != NULL;
 }
 
 static void
@@ -251,7 +272,7 @@ mfp_target_connect (const MfpInvocation *invocation, MfpAccess access, const cha
   target->api = mfp_libvirt_load (error);
   if (!target->api)
     return NULL;
-  if (access == MFP_ACCESS_CHANGE)
+  if (access >= MFP_ACCESS_CHANGE)
     target->interrupt = mfp_interrupt_new (parting, MFP_ERROR_LEFT);
   target->trace = (MfpCallTrace){ .call = on_call, .data = invocation->console };
   target->libvirt = target->api->open (
@@ -273,7 +294,7 @@ mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *option
 
   if (!target || !target->api->use_domain (target->libvirt, domain, error))
     return NULL;
-  if (!read_forms (target, options, error))
+  if (!read_forms (target, options, access, error))
     {
       mfp_error_recode (error, MFP_ERROR_REFUSED);
       return NULL;
@@ -318,10 +339,11 @@ mfp_read_document (const char *file, GError **error)
 gboolean
 mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
-  g_autofree char *driver = target->api->driver (target->libvirt);
+  g_autofree char *driver = NULL;
 
-  if (g_strcmp0 (driver, "qemu") == 0 || mfp_by_libvirt (options))
+  if (is_qemu (target) || mfp_by_libvirt (options))
     return TRUE;
+  driver = target->api->driver (target->libvirt);
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "libvirt's %s driver cannot plug a multifunction card; supported is QEMU, and "
                "with --via libvirt a driver that takes multifunction addresses by itself. "

@@ -119,11 +119,12 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
 /**
  * MfpTarget:
  * @api: what @libvirt can do; @ops: its operations
- * @interrupt: (nullable): what stops it; there with %MFP_ACCESS_CHANGE
+ * @interrupt: (nullable): what stops it, where something will be changed
  * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that are to be changed
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had when @live was
  *   read, if it was asked
+ * @pci: (nullable) (element-type MfpQemuDevice): its PCI devices with ids, likewise
  *
  * A connection, and in most cases a domain on it.
  */
@@ -137,6 +138,7 @@ typedef struct
   MfpGuest *live;
   MfpGuest *config;
   GHashTable *in_qemu;
+  GPtrArray *pci;
 } MfpTarget;
 
 void mfp_target_free (MfpTarget *target);
@@ -148,21 +150,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
  *   connection will do
  * @MFP_ACCESS_ASK: nothing will be changed, but QEMU asked
  * @MFP_ACCESS_CHANGE: a signal is to stop it in an orderly way
+ * @MFP_ACCESS_UNPLUG: the same, and what QEMU has will be needed
  */
 typedef enum
 {
   MFP_ACCESS_READ,
   MFP_ACCESS_ASK,
   MFP_ACCESS_CHANGE,
+  MFP_ACCESS_UNPLUG,
 } MfpAccess;
 
-/* Only connects. @remedy: what mends a run that a second signal stopped, with
- * %MFP_ACCESS_CHANGE. */
+/* Only connects. @remedy: what mends a run that a second signal stopped, where
+ * something will be changed. */
 MfpTarget *mfp_target_connect (const MfpInvocation *invocation, MfpAccess access,
                                const char *remedy, GError **error);
 
 /* Connects, finds the domain and reads the forms that @options mean, in
- * virsh's sense of --live, --config, --persistent and --current. */
+ * virsh's sense of --live, --config, --persistent and --current. With
+ * %MFP_ACCESS_UNPLUG a running domain's QEMU is asked in the same go; where it did not
+ * answer, @pci is not there. */
 MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
                             MfpAccess access, const char *domain, GError **error);
 
@@ -176,9 +182,8 @@ gboolean mfp_by_libvirt (const MfpCommonOptions *options);
 gboolean mfp_target_look_again (MfpTarget *target, GError **error);
 
 /* The same, and asks QEMU, for a run that will wait for the guest and can begin with
- * what was seen. Returns QEMU's PCI devices with ids (element-type MfpQemuDevice);
- * the caller owns it. NULL: as the operations of ops.h fail. */
-GPtrArray *mfp_target_look_at_both (MfpTarget *target, GError **error);
+ * what was seen. Errors: as the operations of ops.h fail. */
+gboolean mfp_target_look_at_both (MfpTarget *target, GError **error);
 
 /* Refuses the connection of a driver that cannot plug in the way of @options. */
 gboolean mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options,

@@ -143,6 +143,7 @@ error_code (MfpLibvirt *libvirt, const virError *error)
     {
     case VIR_ERR_NO_NODE_DEVICE:
     case VIR_ERR_DEVICE_MISSING:
+    case VIR_ERR_NO_DOMAIN_METADATA:
       return MFP_ERROR_NOT_FOUND;
     case VIR_ERR_NO_DOMAIN:
       return MFP_ERROR_DOMAIN_GONE;
@@ -787,28 +788,62 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
   return ensure (libvirt, error) && give_back (libvirt, address, error);
 }
 
-static gpointer
-try_give_back (gpointer libvirt, gpointer address, GError **error)
+/**
+ * Homecoming:
+ * @address: of what is to be given back, if @may says so of it with @data
+ */
+typedef struct
 {
-  give_back (libvirt, address, error);
-  return NULL;
+  MfpPciAddress address;
+  MfpMayReturn may;
+  gconstpointer data;
+} Homecoming;
+
+static Homecoming *
+homecoming_new (const MfpPciAddress *address, MfpMayReturn may, gconstpointer data)
+{
+  Homecoming *homecoming = g_new (Homecoming, 1);
+
+  homecoming->address = *address;
+  homecoming->may = may;
+  homecoming->data = data;
+  return homecoming;
 }
 
-static void
-op_try_give_back (MfpOps *ops, const GArray *addresses)
+/* Libvirt gives back one function after the other: what is looked at here, others wait
+ * for no longer than that. */
+static gpointer
+bring_home (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
+{
+  const Homecoming *homecoming = subject;
+  MfpHostFunction *function = read_host_function (libvirt, &homecoming->address, NULL);
+
+  if (!function || !homecoming->may (homecoming->data, function))
+    return function;
+  mfp_host_function_free (function);
+  give_back (libvirt, &homecoming->address, NULL);
+  return read_host_function (libvirt, &homecoming->address, NULL);
+}
+
+static GPtrArray *
+op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpointer data)
 {
   MfpLibvirt *libvirt = self_of (ops);
   g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
+  GPtrArray *functions;
 
   if (!ensure (libvirt, NULL))
-    return;
+    return NULL;
   for (guint i = 0; i < addresses->len; i++)
-    add_errand (errands, try_give_back, copy_address (addresses, i), g_free);
+    add_errand (errands, bring_home,
+                homecoming_new (&g_array_index (addresses, MfpPciAddress, i), may, data), g_free);
   /* After these, and beside those of them that last. */
   for (guint i = 0; libvirt->listeners && i < libvirt->listeners->len; i++)
     add_errand (errands, end_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
-  change_together (libvirt, run_errand, errands);
+  functions = call_together (libvirt, run_errand, errands, CHANGES_AT_ONCE,
+                             (GDestroyNotify) mfp_host_function_free, NULL);
   g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
+  return functions;
 }
 
 static char *
@@ -842,6 +877,22 @@ op_set_metadata (MfpOps *ops, const char *uri, const char *xml, GError **error)
                                          MFP_RECORD_PREFIX, uri, VIR_DOMAIN_AFFECT_LIVE))
                  == 0
              || fail_domain (libvirt, error));
+}
+
+static char *
+op_metadata (MfpOps *ops, const char *uri, GError **error)
+{
+  MfpLibvirt *libvirt = self_of (ops);
+  char *xml = NULL;
+
+  if (!ensure_domain (libvirt, error))
+    return NULL;
+  xml = CALL (libvirt, libvirt->name,
+              virDomainGetMetadata (libvirt->domain, VIR_DOMAIN_METADATA_ELEMENT, uri,
+                                    VIR_DOMAIN_AFFECT_LIVE));
+  if (!xml)
+    fail_domain (libvirt, error);
+  return xml;
 }
 
 static unsigned int
@@ -946,15 +997,6 @@ look_for_answer (gpointer libvirt, gpointer command, GError **error)
   return answer;
 }
 
-/* One that cannot be read is left out: the others are not to suffer from it. */
-static gpointer
-look_for_node_device (gpointer libvirt, gpointer address, GError **error G_GNUC_UNUSED)
-{
-  virNodeDevicePtr device = find_node_device (libvirt, address, NULL);
-
-  return device ? read_node_device (libvirt, device, NULL) : NULL;
-}
-
 /* What has to be done for @questions: (element-type Errand). */
 static GPtrArray *
 list_errands (MfpLibvirt *libvirt, const MfpQuestions *questions)
@@ -965,35 +1007,15 @@ list_errands (MfpLibvirt *libvirt, const MfpQuestions *questions)
   add_errand (errands, look_for_answer, NULL, NULL);
   for (guint i = 0; questions->commands[i]; i++)
     add_errand (errands, look_for_answer, g_strdup (questions->commands[i]), g_free);
-  for (guint i = 0; questions->hosts && i < questions->hosts->len; i++)
-    add_errand (errands, look_for_node_device, copy_address (questions->hosts, i), g_free);
   for (guint i = 0; starting && i < starting->len; i++)
     add_errand (errands, start_listener, g_ptr_array_index (starting, i), NULL);
   return errands;
 }
 
-/* Takes the XML of host functions out of @answers, from @first on. */
-static GPtrArray *
-take_host_functions (GPtrArray *answers, guint first)
-{
-  GPtrArray *functions = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
-
-  for (guint i = first; i < answers->len; i++)
-    {
-      MfpHostFunction *function = mfp_host_function_parse (g_ptr_array_index (answers, i), NULL);
-
-      if (function)
-        g_ptr_array_add (functions, function);
-    }
-  g_ptr_array_set_size (answers, (int) first);
-  return functions;
-}
-
 static GStrv
-op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
+op_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  guint asked = 1 + g_strv_length ((GStrv) questions->commands);
   g_autoptr (GPtrArray) errands = NULL;
   GPtrArray *answers;
 
@@ -1003,8 +1025,6 @@ op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GErr
   answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
   if (!answers)
     return NULL;
-  if (questions->hosts)
-    *functions = take_host_functions (answers, asked);
   g_ptr_array_add (answers, NULL);
   return (GStrv) g_ptr_array_free (answers, FALSE);
 }
@@ -1044,32 +1064,32 @@ take_removed (MfpLibvirt *libvirt, GHashTable *awaited)
 
 /* Takes what was reported, waiting for it until @until at most. */
 static gboolean
-take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, char **refused)
+take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, gboolean *other,
+             char **refused)
 {
-  gboolean gone, reported;
+  gboolean gone;
 
   g_mutex_lock (&libvirt->report_lock);
   if (!libvirt->reported && g_hash_table_size (libvirt->removed) == 0)
     g_cond_wait_until (&libvirt->report_changed, &libvirt->report_lock, until);
   gone = take_removed (libvirt, awaited);
-  reported = libvirt->reported;
-  if (reported && awaited)
-    g_hash_table_remove_all (awaited);
+  *other = libvirt->reported;
   libvirt->reported = FALSE;
   *refused = g_steal_pointer (&libvirt->refused);
   g_mutex_unlock (&libvirt->report_lock);
-  return gone || reported;
+  return gone || *other;
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other, char **refused,
+         GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
   gint64 now = g_get_monotonic_time ();
 
   if (libvirt->domain && is_alive (libvirt))
     listen_to_domain (libvirt, FALSE);
-  while (!take_report (libvirt, MIN (until, now + TICK), awaited, refused))
+  while (!take_report (libvirt, MIN (until, now + TICK), awaited, other, refused))
     {
       if (!op_check_interrupt (ops, error))
         return FALSE;
@@ -1110,9 +1130,10 @@ libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
     .host_functions = op_host_functions,
     .domain_xml = op_domain_xml,
     .set_metadata = op_set_metadata,
+    .metadata = op_metadata,
     .take = op_take,
     .give_back = op_give_back,
-    .try_give_back = op_try_give_back,
+    .bring_home = op_bring_home,
     .foresee = op_foresee,
     .attach = op_attach,
     .detach = op_detach,
@@ -1204,6 +1225,13 @@ static gboolean
 domain_is_persistent (MfpLibvirt *libvirt)
 {
   return CALL (libvirt, libvirt->name, virDomainIsPersistent (libvirt->domain)) == 1;
+}
+
+/* A handle knows the id that the domain had when it was found. */
+static gboolean
+domain_was_running (MfpLibvirt *libvirt)
+{
+  return virDomainGetID (libvirt->domain) != (unsigned int) -1;
 }
 
 /* One that ended meanwhile is not there. */
@@ -1436,6 +1464,7 @@ const MfpLibvirtApi mfp_libvirt_api = {
   .use_domain = use_domain,
   .domain_name = get_domain_name,
   .domain_is_persistent = domain_is_persistent,
+  .domain_was_running = domain_was_running,
   .other_guests = list_other_guests,
   .host_functions = list_host_functions,
   .host_uses = list_host_uses,

@@ -23,7 +23,6 @@ typedef enum
 /**
  * MfpQuestions:
  * @commands: (array zero-terminated): for QEMU
- * @hosts: (nullable) (element-type MfpPciAddress): functions of the host
  * @expectant: what the domain reports from then on will be waited for
  *
  * What is looked at together with the live XML.
@@ -31,9 +30,12 @@ typedef enum
 typedef struct
 {
   const char *const *commands;
-  const GArray *hosts;
   gboolean expectant;
 } MfpQuestions;
+
+/* Whether libvirt may be asked to give @function back, by how it is now. Called in
+ * threads. */
+typedef gboolean (*MfpMayReturn) (gconstpointer data, const MfpHostFunction *function);
 
 typedef struct _MfpOps MfpOps;
 
@@ -55,16 +57,21 @@ struct _MfpOps
   gboolean (*set_metadata) (MfpOps *ops, const char *uri, const char *xml,
                             GError **error);
 
+  /* The element that is there under @uri; the caller frees. MFP_ERROR_NOT_FOUND. */
+  char *(*metadata) (MfpOps *ops, const char *uri, GError **error);
+
   /* Binds the function to VFIO; gives it back to the host's driver. */
   gboolean (*take) (MfpOps *ops, const MfpPciAddress *address, GError **error);
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
 
-  /* Tries to give back the functions at @addresses (element-type MfpPciAddress), with
-   * no look in between. What became of it is to be looked at. The last thing that
-   * is asked for, as a rule: the domain is not listened to until the next wait. */
-  void (*try_give_back) (MfpOps *ops, const GArray *addresses);
+  /* Tries to give back, all at once, those of the functions at @addresses (element-type
+   * MfpPciAddress) that @may says of. Returns all that can be read, as they are then:
+   * (element-type MfpHostFunction); the caller owns it. The last thing that is asked
+   * for, as a rule: the domain is not listened to until the next wait. */
+  GPtrArray *(*bring_home) (MfpOps *ops, const GArray *addresses, MfpMayReturn may,
+                            gconstpointer data);
 
-  /* The host functions at @addresses (element-type MfpPciAddress) will be looked at
+  /* The functions at @addresses (element-type MfpPciAddress) will be brought home
    * later: what libvirt can be asked beforehand, while there is nothing else to do,
    * it is. That it fails does no harm. */
   void (*foresee) (MfpOps *ops, const GArray *addresses);
@@ -83,19 +90,17 @@ struct _MfpOps
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
   /* The live XML, and then QEMU's answers, as near to each other in time as can be;
-   * the caller frees. @functions: (out) (element-type MfpHostFunction): those of the
-   * host functions that can be read; the caller owns it; not set without @hosts. */
-  GStrv (*look) (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions,
-                 GError **error);
+   * the caller frees. */
+  GStrv (*look) (MfpOps *ops, const MfpQuestions *questions, GError **error);
 
   /* Waits until the domain reports something, or until @until (see now).
    * @awaited: (nullable) (element-type utf8): aliases; those that left the domain
    * are taken out, and it is not worth reporting that some did while others are
-   * awaited; all are when something else is reported. @refused: (out): the alias of a device whose removal the guest
-   * rejected meanwhile, or NULL; the caller frees. MFP_ERROR_INTERRUPTED: a signal
-   * came; each is reported once. */
-  gboolean (*wait) (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused,
-                    GError **error);
+   * awaited. @other: (out): whether something else was reported. @refused: (out): the
+   * alias of a device whose removal the guest rejected meanwhile, or NULL; the caller
+   * frees. MFP_ERROR_INTERRUPTED: a signal came; each is reported once. */
+  gboolean (*wait) (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other,
+                    char **refused, GError **error);
 
   /* Fails with MFP_ERROR_INTERRUPTED if a signal came since it was last
    * reported. */

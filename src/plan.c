@@ -316,6 +316,21 @@ mfp_plan_reclaim (MfpCard *card)
   return plan;
 }
 
+GArray *
+mfp_plan_returning (const MfpPlan *plan)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      const MfpStep *step = g_ptr_array_index (plan->steps, i);
+
+      if (step->kind == MFP_STEP_GIVE_BACK)
+        g_array_append_val (addresses, step->function->host);
+    }
+  return addresses;
+}
+
 MfpStepKind
 mfp_step_inverse (MfpStepKind kind)
 {

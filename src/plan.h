@@ -171,6 +171,10 @@ MfpStepKind mfp_step_inverse (MfpStepKind kind);
 /* One word for programs: "take", "give-back". */
 const char *mfp_step_name (MfpStepKind kind);
 
+/* The host addresses of what @plan gives back: (element-type MfpPciAddress); the caller
+ * owns it. */
+GArray *mfp_plan_returning (const MfpPlan *plan);
+
 /* The steps of @plan, a line each, for a dry run of what looks first; the
  * caller frees. */
 char *mfp_plan_describe (const MfpPlan *plan);

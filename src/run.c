@@ -40,7 +40,6 @@ mfp_run_forget_seen (MfpRun *run)
 {
   g_clear_pointer (&run->seen, mfp_guest_free);
   g_clear_pointer (&run->in_qemu, g_hash_table_unref);
-  g_clear_pointer (&run->hosts, g_ptr_array_unref);
 }
 
 /* Takes @xml for what is seen now; nothing else is. */
@@ -78,19 +77,16 @@ mfp_run_look_again (MfpRun *run, GError **error)
   return xml ? see (run, xml, error) : NULL;
 }
 
-/* Reads the domain again; QEMU's answers are in @answers, the host functions in
- * @hosts then. */
+/* Reads the domain again; QEMU's answers are in @answers then. */
 static const MfpGuest *
 look (MfpRun *run, const MfpQuestions *questions, GStrv *answers, GError **error)
 {
-  g_autoptr (GPtrArray) hosts = NULL;
   g_auto (GStrv) told = NULL;
 
   mfp_run_forget_seen (run);
-  told = run->ops->look (run->ops, questions, &hosts, error);
+  told = run->ops->look (run->ops, questions, error);
   if (!told || !see (run, told[0], error))
     return NULL;
-  run->hosts = g_steal_pointer (&hosts);
   *answers = g_strdupv (told + 1);
   return run->seen;
 }
@@ -103,55 +99,12 @@ mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, 
   return look (run, &questions, answers, error);
 }
 
-/* The host addresses of what the plan gives back: (element-type MfpPciAddress). */
-static GArray *
-list_returning (const MfpPlan *plan)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; i < plan->steps->len; i++)
-    {
-      const MfpStep *step = g_ptr_array_index (plan->steps, i);
-
-      if (step->kind == MFP_STEP_GIVE_BACK)
-        g_array_append_val (addresses, step->function->host);
-    }
-  return addresses;
-}
-
-void
-mfp_run_foresee_hosts (MfpRun *run)
-{
-  g_autoptr (GArray) returning = list_returning (run->plan);
-
-  run->ops->foresee (run->ops, returning);
-}
-
-GPtrArray *
-mfp_run_look_at_hosts_again (MfpRun *run, GError **error)
-{
-  const char *const commands[] = { NULL };
-  g_autoptr (GArray) returning = list_returning (run->plan);
-  const MfpQuestions questions = { .commands = commands, .hosts = returning };
-  g_auto (GStrv) answers = NULL;
-
-  if (returning->len > 0 && !run->ended && look (run, &questions, &answers, NULL))
-    return g_ptr_array_ref (run->hosts);
-  return run->ops->host_functions (run->ops, returning, error);
-}
-
-GPtrArray *
-mfp_run_look_at_hosts (MfpRun *run, GError **error)
-{
-  return run->hosts ? g_ptr_array_ref (run->hosts) : mfp_run_look_at_hosts_again (run, error);
-}
-
-static const MfpGuest *
-look_at_devices_and (MfpRun *run, const GArray *hosts, GError **error)
+const MfpGuest *
+mfp_run_look_at_both_again (MfpRun *run, GError **error)
 {
   g_autofree char *list_devices = mfp_qmp_list_devices ();
   const char *const commands[] = { list_devices, NULL };
-  const MfpQuestions questions = { .commands = commands, .hosts = hosts, .expectant = TRUE };
+  const MfpQuestions questions = { .commands = commands, .expectant = TRUE };
   g_auto (GStrv) answers = NULL;
 
   if (!look (run, &questions, &answers, error))
@@ -163,23 +116,9 @@ look_at_devices_and (MfpRun *run, const GArray *hosts, GError **error)
 }
 
 const MfpGuest *
-mfp_run_look_at_both_again (MfpRun *run, GError **error)
-{
-  return look_at_devices_and (run, NULL, error);
-}
-
-const MfpGuest *
 mfp_run_look_at_both (MfpRun *run, GError **error)
 {
   return run->seen && run->in_qemu ? run->seen : mfp_run_look_at_both_again (run, error);
-}
-
-const MfpGuest *
-mfp_run_look_at_all_again (MfpRun *run, GError **error)
-{
-  g_autoptr (GArray) returning = list_returning (run->plan);
-
-  return look_at_devices_and (run, returning, error);
 }
 
 const MfpGuestDevice *
@@ -197,10 +136,12 @@ wait_tick (MfpRun *run, gint64 until, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autofree char *refused = NULL;
+  gboolean other = FALSE;
   gint64 tick = MIN (until, run->ops->now (run->ops) + TICK);
+  gboolean waited = run->ops->wait (run->ops, tick, run->awaited, &other, &refused, &local);
 
-  if (!run->ops->wait (run->ops, tick, run->awaited, &refused, &local)
-      && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
+  run->disturbed = run->disturbed || other;
+  if (!waited && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
     {
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;

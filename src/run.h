@@ -15,10 +15,9 @@
  * @seen: (nullable): the live domain as last read; unset by whatever changes it
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had then, if it
  *   was asked
- * @hosts: (nullable) (element-type MfpHostFunction): the host functions that the plan
- *   gives back, if they were looked at then
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
+ * @disturbed: something else was reported than removals
  * @asked: this run's request that the slot go was accepted
  * @home: (element-type MfpFunction): what was seen on its host driver when all
  *   were given back at once
@@ -36,9 +35,9 @@ typedef struct
   char *started;
   MfpGuest *seen;
   GHashTable *in_qemu;
-  GPtrArray *hosts;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
+  gboolean disturbed;
   GHashTable *home;
   gboolean tried_all;
   gboolean ended;
@@ -66,18 +65,6 @@ const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, 
  * read together, or read again. */
 const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
-
-/* Reads both again, and @hosts with them. */
-const MfpGuest *mfp_run_look_at_all_again (MfpRun *run, GError **error);
-
-/* Has what can be asked about the host functions that the plan gives back before they
- * are looked at be asked now. */
-void mfp_run_foresee_hosts (MfpRun *run);
-
-/* The host functions that the plan gives back, as last read or read again, with the
- * running domain if there is one; the caller owns the array. */
-GPtrArray *mfp_run_look_at_hosts (MfpRun *run, GError **error);
-GPtrArray *mfp_run_look_at_hosts_again (MfpRun *run, GError **error);
 
 /* To be called by what changes the domain; it is before every wait. */
 void mfp_run_forget_seen (MfpRun *run);

@@ -49,6 +49,16 @@ approach_forgotten (MfpRun *run, gpointer uri, gboolean *done, GError **error)
   return *done;
 }
 
+/* Asked for by itself: the whole XML is much longer. */
+static gboolean
+has_no_note (MfpRun *run, const char *uri)
+{
+  g_autoptr (GError) local = NULL;
+  g_autofree char *note = run->ended ? NULL : run->ops->metadata (run->ops, uri, &local);
+
+  return mfp_error_is (local, MFP_ERROR_NOT_FOUND);
+}
+
 gboolean
 mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
@@ -56,7 +66,7 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   GError *local = NULL;
   gboolean done;
 
-  done = is_overtaken (run, mfp_run_look) || run->ended
+  done = (has_no_note (run, uri) && is_overtaken (run, mfp_run_look_again)) || run->ended
          || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);
 }

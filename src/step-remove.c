@@ -83,15 +83,14 @@ request_removal (MfpRun *run, const MfpGuest *guest, const MfpFunction *function
 }
 
 /* The card's functions that QEMU still has, or had when it was just looked at:
- * (element-type MfpFunction). @gone: it should have none, and what comes next is
- * looked at, too. */
+ * (element-type MfpFunction). */
 static GPtrArray *
-still_in_qemu (MfpRun *run, gboolean gone, GError **error)
+still_in_qemu (MfpRun *run, GError **error)
 {
   const MfpCard *card = run->plan->card;
   g_autoptr (GPtrArray) functions = g_ptr_array_new ();
 
-  if (!(gone ? mfp_run_look_at_all_again (run, error) : mfp_run_look_at_both (run, error)))
+  if (!mfp_run_look_at_both (run, error))
     return NULL;
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -178,9 +177,9 @@ await (MfpRun *run, const GPtrArray *present)
                       g_strdup (((const MfpFunction *) g_ptr_array_index (present, i))->alias));
 }
 
-/* That a host function is read while QEMU lets go of it makes that last longer. */
+/* Libvirt reports a removal after QEMU did. */
 static gboolean
-should_be_gone (const MfpRun *run, const Removal *removal)
+all_reported (const MfpRun *run, const Removal *removal)
 {
   return removal->requested && g_hash_table_size (run->awaited) == 0;
 }
@@ -188,7 +187,17 @@ should_be_gone (const MfpRun *run, const Removal *removal)
 static gboolean
 can_wait (MfpRun *run, const Removal *removal)
 {
-  return g_hash_table_size (run->awaited) > 0 && run->ops->now (run->ops) < removal->look_at;
+  return g_hash_table_size (run->awaited) > 0 && !run->disturbed
+         && run->ops->now (run->ops) < removal->look_at;
+}
+
+/* What libvirt can be asked about the host while the guest takes its time. */
+static void
+foresee (MfpRun *run)
+{
+  g_autoptr (GArray) returning = mfp_plan_returning (run->plan);
+
+  run->ops->foresee (run->ops, returning);
 }
 
 /* Brings QEMU to have none of the card's functions. */
@@ -201,7 +210,11 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
 
   if (can_wait (run, removal))
     return TRUE;
-  present = still_in_qemu (run, should_be_gone (run, removal), error);
+  *done = all_reported (run, removal);
+  if (*done)
+    return TRUE;
+  run->disturbed = FALSE;
+  present = still_in_qemu (run, error);
   if (!present)
     return FALSE;
   *done = present->len == 0;
@@ -212,9 +225,9 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
     {
       removal->requested = request_each (run, present, &local);
       if (removal->requested)
-        mfp_run_foresee_hosts (run); /* the guest takes its time */
+        foresee (run);
     }
-  if (removal->requested) /* again, too: other reports end a wait for all */
+  if (removal->requested) /* again, too: a report may have been missed */
     await (run, present);
   mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)

@@ -178,23 +178,16 @@ note_who_is_home (MfpRun *run, const GPtrArray *functions)
     }
 }
 
-/* The addresses of those of @functions (element-type MfpHostFunction) that libvirt can
- * be asked to bring home: on VFIO, and QEMU has none of the group. */
-static GArray *
-list_away (MfpRun *run, const GPtrArray *functions)
+/* Whether libvirt can be asked to bring @now home: it is on VFIO, and the domain has
+ * none of the group. */
+static gboolean
+may_return (gconstpointer data, const MfpHostFunction *now)
 {
-  GArray *away = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  const MfpRun *run = data;
+  const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
-  for (guint i = 0; i < functions->len; i++)
-    {
-      const MfpHostFunction *now = g_ptr_array_index (functions, i);
-      const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
-
-      if (mfp_driver_is_vfio (now->driver) && !is_home (run, &task, now)
-          && check_group_free (run, now, NULL))
-        g_array_append_val (away, now->address);
-    }
-  return away;
+  return mfp_driver_is_vfio (now->driver) && !is_home (run, &task, now)
+         && (run->ended || !has_any (run->seen, now->group));
 }
 
 /* The first gives back all at once, as far as that goes without waiting. What does
@@ -202,20 +195,16 @@ list_away (MfpRun *run, const GPtrArray *functions)
 static void
 try_all (MfpRun *run)
 {
-  g_autoptr (GPtrArray) before = mfp_run_look_at_hosts (run, NULL), after = NULL;
-  g_autoptr (GArray) away = NULL;
+  g_autoptr (GArray) returning = mfp_plan_returning (run->plan);
+  g_autoptr (GPtrArray) functions = NULL;
 
   run->tried_all = TRUE;
-  if (!before)
+  if (returning->len == 0 || !(run->ended || mfp_run_look (run, NULL)))
     return;
-  note_who_is_home (run, before);
-  away = list_away (run, before);
-  if (away->len == 0)
-    return;
-  run->ops->try_give_back (run->ops, away);
-  after = mfp_run_look_at_hosts_again (run, NULL);
-  if (after)
-    note_who_is_home (run, after);
+  functions = run->ops->bring_home (run->ops, returning, may_return, run);
+  mfp_run_forget_seen (run); /* it may last */
+  if (functions)
+    note_who_is_home (run, functions);
 }
 
 gboolean

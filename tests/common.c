@@ -93,7 +93,7 @@ test_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 }
 
 GStrv
-test_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
+test_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
 {
   g_autoptr (GStrvBuilder) answers = g_strv_builder_new ();
   g_autofree char *xml = ops->domain_xml (ops, MFP_LIVE, error);
@@ -108,15 +108,6 @@ test_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GE
       if (!answer)
         return NULL;
       g_strv_builder_add (answers, answer);
-    }
-  for (guint i = 0; questions->hosts && i < questions->hosts->len; i++)
-    {
-      MfpHostFunction *function
-          = ops->host_function (ops, &g_array_index (questions->hosts, MfpPciAddress, i), NULL);
-
-      *functions = *functions ? *functions : test_host_list ();
-      if (function)
-        g_ptr_array_add (*functions, function);
     }
   return g_strv_builder_end (answers);
 }

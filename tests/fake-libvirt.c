@@ -62,7 +62,6 @@ struct _Fake
   guint trips;
   guint host_reads;
   gboolean together;
-  MfpPciAddress *rebound_late;
   gboolean reports_other;
   guint fail_at;
   FakeFault fault;
@@ -563,6 +562,20 @@ op_set_metadata (MfpOps *ops, const char *uri, const char *xml, GError **error)
   return end (fake, error);
 }
 
+static char *
+op_metadata (MfpOps *ops, const char *uri, GError **error)
+{
+  Fake *fake = self_of (ops);
+  const char *xml;
+
+  if (!begin (fake, FALSE, error) || !need_running (fake, error) || !end (fake, error))
+    return NULL;
+  xml = g_hash_table_lookup (fake->metadata, uri);
+  if (!xml)
+    refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: metadata not found");
+  return g_strdup (xml);
+}
+
 static gboolean
 op_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
@@ -680,35 +693,40 @@ op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
 }
 
 static GStrv
-op_look (MfpOps *ops, const MfpQuestions *questions, GPtrArray **functions, GError **error)
+op_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
 {
   Fake *fake = begin_together (ops);
-  MfpQuestions rest = *questions;
-  GStrv answers;
+  GStrv answers = test_look (ops, questions, error);
 
-  fake->trips += find_functions (fake, questions->hosts) ? 1 : 0;
-  if (fake->rebound_late && questions->hosts)
-    {
-      *functions = test_host_functions (ops, questions->hosts, NULL);
-      let_time_pass (fake, fake->clock + G_TIME_SPAN_SECOND, NULL);
-      set_driver (find_function (fake, fake->rebound_late), NULL);
-      g_clear_pointer (&fake->rebound_late, g_free);
-      rest.hosts = NULL;
-    }
-  answers = test_look (ops, &rest, functions, error);
   end_together (fake);
   return answers;
 }
 
-static void
-op_try_give_back (MfpOps *ops, const GArray *addresses)
+/* Each is looked at, given back and looked at again, beside the others. */
+static GPtrArray *
+op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpointer data)
 {
   Fake *fake = begin_together (ops);
+  GPtrArray *functions = test_host_list ();
 
-  fake->given_back_at_once += addresses->len;
+  fake->trips += (find_functions (fake, addresses) ? 1 : 0) + 2;
   for (guint i = 0; i < addresses->len; i++)
-    op_give_back (ops, &g_array_index (addresses, MfpPciAddress, i), NULL);
+    {
+      const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
+      MfpHostFunction *function = op_host_function (ops, address, NULL);
+
+      if (function && may (data, function))
+        {
+          fake->given_back_at_once++;
+          op_give_back (ops, address, NULL);
+          mfp_host_function_free (function);
+          function = op_host_function (ops, address, NULL);
+        }
+      if (function)
+        g_ptr_array_add (functions, function);
+    }
   end_together (fake);
+  return functions;
 }
 
 static Hostdev *
@@ -1106,17 +1124,17 @@ op_check_interrupt (MfpOps *ops, GError **error)
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other, char **refused,
+         GError **error)
 {
   Fake *fake = self_of (ops);
 
   *refused = NULL;
+  *other = fake->reports_other;
   if (!begin (fake, FALSE, error))
     return FALSE;
   *refused = g_steal_pointer (&fake->rejected);
   let_time_pass (fake, fake->reports_other ? fake->clock + WAIT_STEP : until, awaited);
-  if (fake->reports_other && awaited)
-    g_hash_table_remove_all (awaited);
   fake->reports_other = FALSE;
   return op_check_interrupt (ops, error);
 }
@@ -1147,9 +1165,10 @@ fake_new (FakeHotplug hotplug, guint32 seed)
     .host_functions = op_host_functions,
     .domain_xml = op_domain_xml,
     .set_metadata = op_set_metadata,
+    .metadata = op_metadata,
     .take = op_take,
     .give_back = op_give_back,
-    .try_give_back = op_try_give_back,
+    .bring_home = op_bring_home,
     .foresee = op_foresee,
     .attach = op_attach,
     .detach = op_detach,
@@ -1282,13 +1301,6 @@ void
 fake_report_other (Fake *fake)
 {
   fake->reports_other = TRUE;
-}
-
-void
-fake_rebind_late (Fake *fake, const char *host)
-{
-  fake->rebound_late = g_new (MfpPciAddress, 1);
-  g_assert_true (mfp_pci_address_parse (host, fake->rebound_late, NULL));
 }
 
 void

@@ -82,10 +82,6 @@ guint fake_host_reads (const Fake *fake);
 /* The next wait ends soon: the domain reports something that is no removal. */
 void fake_report_other (Fake *fake);
 
-/* Of what is looked at together next, the host comes first, and the domain a second
- * later: meanwhile libvirt's own rebind of @host fails. */
-void fake_rebind_late (Fake *fake, const char *host);
-
 /* Every look at the host function fails, and not because it is gone. */
 void fake_make_unreadable (Fake *fake, const char *host);
 

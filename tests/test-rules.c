@@ -189,9 +189,10 @@ let_pass (const World *world, gint64 time)
   while (world->ops->now (world->ops) < until)
     {
       g_autofree char *refused = NULL;
+      gboolean other;
 
       world->ops->wait (world->ops, MIN (until, world->ops->now (world->ops) + TICK), NULL,
-                        &refused, NULL);
+                        &other, &refused, NULL);
     }
 }
 

@@ -254,10 +254,16 @@ no_interrupt (MfpOps *ops G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
   return TRUE;
 }
 
+static char *
+read_note (MfpOps *ops G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+  return g_strdup ("<card/>");
+}
+
 static gboolean
 no_event (MfpOps *ops G_GNUC_UNUSED, gint64 until G_GNUC_UNUSED,
-          GHashTable *awaited G_GNUC_UNUSED, char **refused G_GNUC_UNUSED,
-          GError **error G_GNUC_UNUSED)
+          GHashTable *awaited G_GNUC_UNUSED, gboolean *other G_GNUC_UNUSED,
+          char **refused G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 {
   return TRUE;
 }
@@ -284,6 +290,7 @@ test_vanished_when_taken (void)
                        .host_functions = test_host_functions,
                        .domain_xml = running_domain,
                        .set_metadata = note,
+                       .metadata = read_note,
                        .take = take_what_is_there,
                        .qmp = no_devices,
                        .wait = no_event,
