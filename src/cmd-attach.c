@@ -178,7 +178,7 @@ make_card (MfpTarget *target, const Options *options, Request *request, const Ho
   for (guint i = 0; options->managed && i < card->functions->len; i++)
     ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
         = strcmp (options->managed, "yes") == 0;
-  if (!mfp_admit_host (card, host->devices, host->others, target->live != NULL, error))
+  if (!mfp_admit_host (card, host->devices, host->others, target->seen.live != NULL, error))
     return NULL;
   return g_steal_pointer (&card);
 }
@@ -265,11 +265,11 @@ verify_present (MfpTarget *target, const MfpInvocation *invocation, const Option
                 MfpCard *card, GError **error)
 {
   g_autofree char *name
-      = mfp_guest_bus_qemu_name (target->live, mfp_guest_bus (target->live, card->slot.bus));
+      = mfp_guest_bus_qemu_name (target->seen.live, mfp_guest_bus (target->seen.live, card->slot.bus));
   MfpPlan *plan;
   gboolean verified;
 
-  mfp_card_adopt_aliases (card, target->live);
+  mfp_card_adopt_aliases (card, target->seen.live);
   plan = mfp_plan_verify (card, name, options->wait != 0);
   verified = mfp_target_execute (target, invocation, &options->common, plan, error);
   plan->card = NULL;
@@ -288,14 +288,14 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
   MfpPresence live = MFP_ABSENT, config = MFP_ABSENT;
   MfpPciAddress slot = card->slot;
 
-  if (target->live && !check_presence (card, target->live, "running", &live, &slot, error))
+  if (target->seen.live && !check_presence (card, target->seen.live, "running", &live, &slot, error))
     return FALSE;
   if (target->config
       && !check_presence (card, target->config, "persistent", &config, &slot, error))
     return FALSE;
   if (live == MFP_ABSENT && config == MFP_ABSENT)
-    return !target->live || check_absent (card, target->live, error);
-  if (live == MFP_PRESENT && !check_unfinished (card, target->live, TRUE, error))
+    return !target->seen.live || check_absent (card, target->seen.live, error);
+  if (live == MFP_PRESENT && !check_unfinished (card, target->seen.live, TRUE, error))
     return FALSE;
   card->port = 0; /* the slot is there already */
   if (card->has_slot && !mfp_pci_address_equal (&slot, &card->slot))
@@ -312,7 +312,7 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
       && !verify_present (target, invocation, options, card, error))
     return FALSE;
   if (live == MFP_PRESENT)
-    g_clear_pointer (&target->live, mfp_guest_free);
+    g_clear_pointer (&target->seen.live, mfp_guest_free);
   if (config == MFP_PRESENT)
     g_clear_pointer (&target->config, mfp_guest_free);
   return TRUE;
@@ -322,7 +322,7 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
 static gboolean
 plan_port (const MfpTarget *target, MfpCard *card)
 {
-  if (target->live || !mfp_guest_plan_port (target->config, &card->port))
+  if (target->seen.live || !mfp_guest_plan_port (target->config, &card->port))
     return FALSE;
   card->slot = (MfpPciAddress){ .bus = (guint8) card->port };
   return TRUE;
@@ -334,13 +334,13 @@ check_port (const MfpTarget *target, const MfpCard *card, GError **error)
 {
   guint index;
 
-  if (!target->live && mfp_guest_plan_port (target->config, &index) && index == card->port
+  if (!target->seen.live && mfp_guest_plan_port (target->config, &index) && index == card->port
       && card->slot.slot == 0)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "a pcie-root-port with index %u cannot be added to domain '%s'%s", card->port,
                target->api->domain_name (target->libvirt),
-               target->live ? " while it runs: use --config" : "");
+               target->seen.live ? " while it runs: use --config" : "");
   return FALSE;
 }
 
@@ -351,13 +351,13 @@ settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const MfpSl
 {
   g_autoptr (GError) local = NULL;
 
-  if (asked && mfp_guest_bus (target->live ? target->live : target->config, card->slot.bus))
+  if (asked && mfp_guest_bus (target->seen.live ? target->seen.live : target->config, card->slot.bus))
     card->port = 0;
   if (asked && card->port)
     return check_port (target, card, error);
   if (asked)
-    return mfp_guest_check_slot (target->live, target->config, &card->slot, error);
-  card->has_slot = mfp_guest_choose_slot (target->live, target->config, wish, &card->slot, &local)
+    return mfp_guest_check_slot (target->seen.live, target->config, &card->slot, error);
+  card->has_slot = mfp_guest_choose_slot (target->seen.live, target->config, wish, &card->slot, &local)
                    || plan_port (target, card);
   if (!card->has_slot)
     g_propagate_error (error, g_steal_pointer (&local));
@@ -370,7 +370,7 @@ static void
 warn_of_sharing (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
                  const GArray *group)
 {
-  const MfpGuest *guest = target->live ? target->live : target->config;
+  const MfpGuest *guest = target->seen.live ? target->seen.live : target->config;
   g_autofree char *name = mfp_shell_word (guest->name);
 
   if (mfp_guest_slot_is_shared (guest, &card->slot, group))
@@ -435,11 +435,11 @@ make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GErro
 {
   g_autofree char *name = NULL;
 
-  if (!target->live)
+  if (!target->seen.live)
     return mfp_plan_attach (card, NULL, TRUE, FALSE);
   if (mfp_by_libvirt (&options->common))
     return mfp_plan_attach_plain (card, target->config != NULL);
-  name = mfp_guest_bus_qemu_name (target->live, mfp_guest_bus (target->live, card->slot.bus));
+  name = mfp_guest_bus_qemu_name (target->seen.live, mfp_guest_bus (target->seen.live, card->slot.bus));
   if (!name)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
@@ -462,7 +462,7 @@ lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
 
   if (mfp_error_is (failure, MFP_ERROR_ALIAS_TAKEN))
     return TRUE;
-  if (!mfp_error_is (failure, MFP_ERROR_FAILED) || !target->live)
+  if (!mfp_error_is (failure, MFP_ERROR_FAILED) || !target->seen.live)
     return FALSE;
   xml = ops->domain_xml (ops, MFP_LIVE, NULL);
   now = xml ? mfp_guest_parse (xml, NULL) : NULL;
@@ -524,7 +524,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
   gboolean asked_slot;
 
   if (!(mfp_by_libvirt (&options->common)
-        || mfp_admit_guest (target->live ? target->live : target->config, error))
+        || mfp_admit_guest (target->seen.live ? target->seen.live : target->config, error))
       || !(options->common.dry_run || mfp_target_can_change (target, &options->common, error))
       || !survey (target, request, &host, error))
     return NULL;
@@ -545,7 +545,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
     }
   if (!skip_present (target, invocation, options, card, error))
     return NULL;
-  if (!target->live && !target->config)
+  if (!target->seen.live && !target->config)
     return options->common.dry_run ? mfp_devices_format (card)
                                    : report (target, invocation, card, FALSE);
   asked_slot = card->has_slot;

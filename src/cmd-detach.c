@@ -235,26 +235,26 @@ find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *
            GError **error)
 {
   gboolean ask_qemu = access_for (options) == MFP_ACCESS_UNPLUG;
-  g_autoptr (MfpCard) card = find_card (target->live, selections);
+  g_autoptr (MfpCard) card = find_card (target->seen.live, selections);
   g_autoptr (GString) companions = g_string_new (NULL);
 
-  if (ask_qemu && card->functions->len > 0 && !target->pci)
+  if (ask_qemu && card->functions->len > 0 && !target->seen.pci)
     {
       if (!mfp_target_look_at_both (target, error))
         return NULL;
       mfp_card_free (card);
-      card = find_card (target->live, selections);
+      card = find_card (target->seen.live, selections);
     }
-  if (!check_records (target->live, selections, error)
-      || !check_way (target->live, selections, options, error))
+  if (!check_records (target->seen.live, selections, error)
+      || !check_way (target->seen.live, selections, options, error))
     return NULL;
   if (card->functions->len == 0)
     return g_steal_pointer (&card);
-  if (!check_one_slot (card, target->live, error))
+  if (!check_one_slot (card, target->seen.live, error))
     return NULL;
-  list_companions (card, target->live, selections, companions);
-  if (target->pci)
-    learn_from_qemu (card, target->live, target->pci, companions);
+  list_companions (card, target->seen.live, selections, companions);
+  if (target->seen.pci)
+    learn_from_qemu (card, target->seen.live, target->seen.pci, companions);
   if (!check_consent (companions, error))
     return NULL;
   return g_steal_pointer (&card);
@@ -285,7 +285,7 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
   const MfpCard *shown;
   gboolean has_live;
 
-  if (target->live && !(live = find_live (target, selections, options, error)))
+  if (target->seen.live && !(live = find_live (target, selections, options, error)))
     return NULL;
   if (target->config && !(config = find_persistent (target->config, selections, error)))
     return NULL;

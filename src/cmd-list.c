@@ -33,7 +33,7 @@ is_for_qemu (const MfpTarget *target)
 {
   g_autofree char *driver = target->api->driver (target->libvirt);
 
-  return target->live && mfp_inventory_needs_qemu (target->live)
+  return target->seen.live && mfp_inventory_needs_qemu (target->seen.live)
          && g_strcmp0 (driver, "qemu") == 0;
 }
 
@@ -75,7 +75,7 @@ list_guest (const MfpInvocation *invocation, const MfpCommonOptions *options, co
     return NULL;
   if (is_for_qemu (target))
     in_qemu = ask_qemu (&target, invocation, options, domain);
-  list.guest = target->live ? target->live : target->config;
+  list.guest = target->seen.live ? target->seen.live : target->config;
   list.qemu_asked = in_qemu != NULL;
   list.cards = cards = mfp_inventory_guest (list.guest, in_qemu, all);
   return mfp_report_guest_list (&list, invocation->format);
@@ -92,10 +92,10 @@ list_slots (const MfpInvocation *invocation, const MfpCommonOptions *options, co
 
   if (!target)
     return NULL;
-  guest = target->live ? target->live : target->config;
+  guest = target->seen.live ? target->seen.live : target->config;
   if (!mfp_admit_guest (guest, error))
     return NULL;
-  slots = mfp_guest_survey_slots (target->live, target->config);
+  slots = mfp_guest_survey_slots (target->seen.live, target->config);
   return mfp_report_slots (guest, slots, invocation->format);
 }
 

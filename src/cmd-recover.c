@@ -89,16 +89,16 @@ examine_all (MfpTarget *target, GError **error)
   g_autoptr (GHashTable) devices = NULL;
 
   /* The records end with the running domain, and so do its hostdevs. */
-  if (!target->live || target->live->records->len == 0)
+  if (!target->seen.live || target->seen.live->records->len == 0)
     return g_steal_pointer (&findings);
   devices = mfp_monitor_list_devices (target->ops, error);
   /* QEMU is asked when no change is under way, as one of the run that died may be. */
   if (!devices || !mfp_target_look_again (target, error))
     return NULL;
-  for (guint i = 0; i < target->live->records->len; i++)
+  for (guint i = 0; i < target->seen.live->records->len; i++)
     {
       Finding *finding
-          = examine (target->live, g_ptr_array_index (target->live->records, i), devices);
+          = examine (target->seen.live, g_ptr_array_index (target->seen.live->records, i), devices);
 
       if (finding->condition == WHOLE)
         finding_free (finding);
@@ -112,7 +112,7 @@ static MfpPlan *
 make_plan (const MfpTarget *target, Finding *finding)
 {
   g_autofree char *name = mfp_guest_bus_qemu_name (
-      target->live, mfp_guest_bus (target->live, finding->card->slot.bus));
+      target->seen.live, mfp_guest_bus (target->seen.live, finding->card->slot.bus));
   MfpCard *card = g_steal_pointer (&finding->card);
 
   return finding->condition == LOOSE ? mfp_plan_mend (card, name, finding->lost)

@@ -136,10 +136,8 @@ mfp_target_free (MfpTarget *target)
 {
   if (!target)
     return;
-  mfp_guest_free (target->live);
+  mfp_view_clear (&target->seen);
   mfp_guest_free (target->config);
-  g_clear_pointer (&target->in_qemu, g_hash_table_unref);
-  g_clear_pointer (&target->pci, g_ptr_array_unref);
   if (target->libvirt)
     target->api->free (target->libvirt);
   g_free (target);
@@ -181,7 +179,7 @@ read_live (MfpTarget *target, MfpAccess access, GError **error)
 {
   if (access == MFP_ACCESS_UNPLUG && target->api->domain_was_running (target->libvirt)
       && is_qemu (target) && mfp_target_look_at_both (target, NULL))
-    return g_steal_pointer (&target->live);
+    return g_steal_pointer (&target->seen.live);
   return read_guest (target->ops, MFP_LIVE, error);
 }
 
@@ -206,51 +204,47 @@ read_forms (MfpTarget *target, const MfpCommonOptions *options, MfpAccess access
       return FALSE;
     }
   if (active)
-    target->live = g_steal_pointer (&guest);
+    target->seen.live = g_steal_pointer (&guest);
   return !(options->config || options->persistent || (current && !active))
          || read_config (target, error);
 }
 
-/* Takes @guest (nullable) for what the domain is now; what QEMU has is not known
- * then. */
-static gboolean
-set_live (MfpTarget *target, MfpGuest *guest)
+/* Takes @view, what QEMU has included, for what the domain is now. */
+static void
+see (MfpTarget *target, MfpView *view)
 {
-  if (!guest)
-    return FALSE;
-  mfp_guest_free (target->live);
-  target->live = guest;
-  g_clear_pointer (&target->in_qemu, g_hash_table_unref);
-  g_clear_pointer (&target->pci, g_ptr_array_unref);
-  return TRUE;
+  mfp_view_clear (&target->seen);
+  target->seen = mfp_view_steal (view);
 }
 
 gboolean
 mfp_target_look_again (MfpTarget *target, GError **error)
 {
-  return set_live (target, read_guest (target->ops, MFP_LIVE, error));
+  MfpView view = { .live = read_guest (target->ops, MFP_LIVE, error) };
+
+  if (!view.live)
+    return FALSE;
+  see (target, &view);
+  return TRUE;
 }
 
 gboolean
 mfp_target_look_at_both (MfpTarget *target, GError **error)
 {
-  g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
-  const char *const commands[] = { query_pci, list_devices, NULL };
-  const MfpQuestions questions = { .commands = commands, .expectant = TRUE };
-  g_auto (GStrv) told = target->ops->look (target->ops, &questions, error);
+  /* The list of PCI devices leaves out what is behind a bus that the guest has not
+   * numbered yet. */
+  const MfpLook what = MFP_LOOK_DEVICES | MFP_LOOK_PCI | MFP_LOOK_EXPECTANT;
+  g_auto (MfpView) view = { 0 };
 
-  if (!told || !set_live (target, mfp_guest_parse (told[0], error)))
+  if (!target->ops->look (target->ops, what, &view, error))
     return FALSE;
-  if (!target->live->id)
+  if (!view.live->id)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE, "the domain ended meanwhile");
       return FALSE;
     }
-  /* The list of PCI devices leaves out what is behind a bus that the guest has not
-   * numbered yet. */
-  target->in_qemu = mfp_qmp_parse_devices (told[2], error);
-  target->pci = target->in_qemu ? mfp_qmp_parse_pci (told[1], error) : NULL;
-  return target->pci != NULL;
+  see (target, &view);
+  return TRUE;
 }
 
 static void
@@ -454,7 +448,7 @@ settle_unplug (MfpTarget *target, MfpPlan *plan, GError **error)
 {
   guint version;
 
-  if (!target->live || plan->by_libvirt || !mfp_guest_is_pseries (target->live))
+  if (!target->seen.live || plan->by_libvirt || !mfp_guest_is_pseries (target->seen.live))
     return TRUE;
   version = mfp_monitor_query_version (target->ops, error);
   plan->unplug_each = version < MFP_QEMU_VERSION (4, 2);
@@ -475,10 +469,9 @@ has_any_of (GHashTable *in_qemu, const MfpCard *card)
 static void
 hand_over_seen (MfpTarget *target, const MfpPlan *plan, MfpExecuteOptions *options)
 {
-  if (!target->in_qemu || !has_any_of (target->in_qemu, plan->card))
+  if (!target->seen.in_qemu || !has_any_of (target->seen.in_qemu, plan->card))
     return;
-  options->live = g_steal_pointer (&target->live);
-  options->in_qemu = g_steal_pointer (&target->in_qemu);
+  options->seen = mfp_view_steal (&target->seen);
 }
 
 gboolean

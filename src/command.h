@@ -121,10 +121,8 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
  * @api: what @libvirt can do; @ops: its operations
  * @interrupt: (nullable): what stops it, where something will be changed
  * @trace: for @libvirt, with --verbose
- * @live, @config: (nullable): the forms of the domain that are to be changed
- * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had when @live was
- *   read, if it was asked
- * @pci: (nullable) (element-type MfpQemuDevice): its PCI devices with ids, likewise
+ * @seen, @config: the forms of the domain that are to be changed: as it runs, and
+ *   (nullable) as it will start next
  *
  * A connection, and in most cases a domain on it.
  */
@@ -135,10 +133,8 @@ typedef struct
   MfpCallTrace trace;
   MfpLibvirt *libvirt;
   MfpOps *ops;
-  MfpGuest *live;
+  MfpView seen;
   MfpGuest *config;
-  GHashTable *in_qemu;
-  GPtrArray *pci;
 } MfpTarget;
 
 void mfp_target_free (MfpTarget *target);
@@ -168,7 +164,7 @@ MfpTarget *mfp_target_connect (const MfpInvocation *invocation, MfpAccess access
 /* Connects, finds the domain and reads the forms that @options mean, in
  * virsh's sense of --live, --config, --persistent and --current. With
  * %MFP_ACCESS_UNPLUG a running domain's QEMU is asked in the same go; where it did not
- * answer, @pci is not there. */
+ * answer, what it has is not in @seen. */
 MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
                             MfpAccess access, const char *domain, GError **error);
 

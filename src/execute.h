@@ -32,16 +32,15 @@ typedef struct
  * @timeout: microseconds; how long each wait for the guest, for QEMU or for
  *   the host may take
  * @observer: (nullable)
- * @live, @in_qemu: (nullable) (transfer full): the running domain, and the aliases
- *   that QEMU has (element-type utf8), as they were seen together for the plan
+ * @seen: (transfer full): the running domain and what QEMU has, as they were seen for
+ *   the plan; or nothing
  */
 typedef struct
 {
   const char *domain;
   gint64 timeout;
   const MfpObserver *observer;
-  MfpGuest *live;
-  GHashTable *in_qemu;
+  MfpView seen;
 } MfpExecuteOptions;
 
 /**

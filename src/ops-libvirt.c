@@ -981,52 +981,90 @@ op_qmp (MfpOps *ops, const char *command, GError **error)
   return ensure_domain (libvirt, error) ? ask_qemu (libvirt, command, error) : NULL;
 }
 
-/* Without a command the question is for the live XML. */
-static gpointer
-look_for_answer (gpointer libvirt, gpointer command, GError **error)
+static void
+view_free (gpointer data)
 {
-  GError *local = NULL;
-  char *answer = command ? ask_qemu (libvirt, command, &local)
-                         : read_domain_xml (libvirt, MFP_LIVE, &local);
-
-  /* An answer is never left out, as what is looked for may be. */
-  if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
-    mfp_error_recode (&local, MFP_ERROR_FAILED);
-  if (local)
-    g_propagate_error (error, local);
-  return answer;
+  mfp_view_clear (data);
+  g_free (data);
 }
 
-/* What has to be done for @questions: (element-type Errand). */
+/* A view with one part of it in it. NULL: none; an answer is never left out, as what is
+ * looked for may be. */
+static MfpView *
+view_part (MfpView part, GError *failure, GError **error)
+{
+  if (!failure)
+    return g_memdup2 (&part, sizeof part);
+  if (mfp_error_is (failure, MFP_ERROR_NOT_FOUND))
+    mfp_error_recode (&failure, MFP_ERROR_FAILED);
+  g_propagate_error (error, failure);
+  return NULL;
+}
+
+static gpointer
+look_at_xml (gpointer libvirt, gpointer subject G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  g_autofree char *xml = read_domain_xml (libvirt, MFP_LIVE, &local);
+  MfpView part = { .live = xml ? mfp_guest_parse (xml, &local) : NULL };
+
+  return view_part (part, local, error);
+}
+
+static gpointer
+look_at_devices (gpointer libvirt, gpointer subject G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  g_autofree char *command = mfp_qmp_list_devices ();
+  g_autofree char *answer = ask_qemu (libvirt, command, &local);
+  MfpView part = { .in_qemu = answer ? mfp_qmp_parse_devices (answer, &local) : NULL };
+
+  return view_part (part, local, error);
+}
+
+static gpointer
+look_at_pci (gpointer libvirt, gpointer subject G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  g_autofree char *command = mfp_qmp_query_pci ();
+  g_autofree char *answer = ask_qemu (libvirt, command, &local);
+  MfpView part = { .pci = answer ? mfp_qmp_parse_pci (answer, &local) : NULL };
+
+  return view_part (part, local, error);
+}
+
+/* What has to be done for @what: (element-type Errand). */
 static GPtrArray *
-list_errands (MfpLibvirt *libvirt, const MfpQuestions *questions)
+list_errands (MfpLibvirt *libvirt, MfpLook what)
 {
   GPtrArray *errands = g_ptr_array_new_with_free_func (errand_free);
-  g_autoptr (GPtrArray) starting = questions->expectant ? take_silent (libvirt, TRUE) : NULL;
+  g_autoptr (GPtrArray) starting
+      = what & MFP_LOOK_EXPECTANT ? take_silent (libvirt, TRUE) : NULL;
 
-  add_errand (errands, look_for_answer, NULL, NULL);
-  for (guint i = 0; questions->commands[i]; i++)
-    add_errand (errands, look_for_answer, g_strdup (questions->commands[i]), g_free);
+  add_errand (errands, look_at_xml, NULL, NULL);
+  if (what & MFP_LOOK_PCI)
+    add_errand (errands, look_at_pci, NULL, NULL);
+  if (what & MFP_LOOK_DEVICES)
+    add_errand (errands, look_at_devices, NULL, NULL);
   for (guint i = 0; starting && i < starting->len; i++)
     add_errand (errands, start_listener, g_ptr_array_index (starting, i), NULL);
   return errands;
 }
 
-static GStrv
-op_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
+/* Each answer is read where it arrives, while others are still awaited. */
+static gboolean
+op_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  g_autoptr (GPtrArray) errands = NULL;
-  GPtrArray *answers;
+  g_autoptr (GPtrArray) errands = NULL, parts = NULL;
 
   if (!ensure_domain (libvirt, error))
-    return NULL;
-  errands = list_errands (libvirt, questions);
-  answers = call_together (libvirt, run_errand, errands, READS_AT_ONCE, g_free, error);
-  if (!answers)
-    return NULL;
-  g_ptr_array_add (answers, NULL);
-  return (GStrv) g_ptr_array_free (answers, FALSE);
+    return FALSE;
+  errands = list_errands (libvirt, what);
+  parts = call_together (libvirt, run_errand, errands, READS_AT_ONCE, view_free, error);
+  for (guint i = 0; parts && i < parts->len; i++)
+    mfp_view_take (view, g_ptr_array_index (parts, i));
+  return parts != NULL;
 }
 
 static gint64

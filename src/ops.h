@@ -12,6 +12,7 @@
 #pragma once
 
 #include "host-device.h"
+#include "view.h"
 
 /* Which form of the domain: as it runs, or as it will start next. */
 typedef enum
@@ -19,19 +20,6 @@ typedef enum
   MFP_LIVE,
   MFP_CONFIG,
 } MfpForm;
-
-/**
- * MfpQuestions:
- * @commands: (array zero-terminated): for QEMU
- * @expectant: what the domain reports from then on will be waited for
- *
- * What is looked at together with the live XML.
- */
-typedef struct
-{
-  const char *const *commands;
-  gboolean expectant;
-} MfpQuestions;
 
 /* Whether libvirt may be asked to give @function back, by how it is now. Called in
  * threads. */
@@ -89,9 +77,9 @@ struct _MfpOps
    * (see qmp.h); the caller frees. */
   char *(*qmp) (MfpOps *ops, const char *command, GError **error);
 
-  /* The live XML, and then QEMU's answers, as near to each other in time as can be;
-   * the caller frees. */
-  GStrv (*look) (MfpOps *ops, const MfpQuestions *questions, GError **error);
+  /* The live XML, and QEMU's answers, as near to each other in time as can be. @view:
+   * (out): empty before, and the caller's. */
+  gboolean (*look) (MfpOps *ops, MfpLook what, MfpView *view, GError **error);
 
   /* Waits until the domain reports something, or until @until (see now).
    * @awaited: (nullable) (element-type utf8): aliases; those that left the domain

@@ -3,8 +3,6 @@
 
 #include "run.h"
 
-#include "qmp.h"
-
 #define TICK (500 * G_TIME_SPAN_MILLISECOND) /* events can be lost: look this often */
 #define FAILURES_MAX 3
 
@@ -19,9 +17,8 @@ mfp_run_init (MfpRun *run, const MfpPlan *plan, MfpOps *ops, const MfpExecuteOpt
     .awaited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
     .home = g_hash_table_new (NULL, NULL),
     .ended = plan->host_only,
-    .seen = options->live,
-    .in_qemu = options->in_qemu,
-    .started = options->live ? g_strdup (options->live->id) : NULL,
+    .seen = options->seen,
+    .started = options->seen.live ? g_strdup (options->seen.live->id) : NULL,
   };
 }
 
@@ -38,33 +35,28 @@ mfp_run_clear (MfpRun *run)
 void
 mfp_run_forget_seen (MfpRun *run)
 {
-  g_clear_pointer (&run->seen, mfp_guest_free);
-  g_clear_pointer (&run->in_qemu, g_hash_table_unref);
+  mfp_view_clear (&run->seen);
 }
 
-/* Takes @xml for what is seen now; nothing else is. */
+/* Whether the domain that was just seen is the one that the run began with. */
 static const MfpGuest *
-see (MfpRun *run, const char *xml, GError **error)
+check_seen (MfpRun *run, GError **error)
 {
-  run->seen = mfp_guest_parse (xml, error);
-  if (!run->seen)
-    return NULL;
+  const MfpGuest *live = run->seen.live;
+
   if (!run->started)
-    run->started = g_strdup (run->seen->id);
-  if (!run->seen->id || g_strcmp0 (run->seen->id, run->started) != 0)
-    {
-      mfp_run_forget_seen (run);
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE,
-                           "the domain ended meanwhile");
-      return NULL;
-    }
-  return run->seen;
+    run->started = g_strdup (live->id);
+  if (live->id && g_strcmp0 (live->id, run->started) == 0)
+    return live;
+  mfp_run_forget_seen (run);
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE, "the domain ended meanwhile");
+  return NULL;
 }
 
 const MfpGuest *
 mfp_run_look (MfpRun *run, GError **error)
 {
-  return run->seen ? run->seen : mfp_run_look_again (run, error);
+  return run->seen.live ? run->seen.live : mfp_run_look_again (run, error);
 }
 
 const MfpGuest *
@@ -74,51 +66,27 @@ mfp_run_look_again (MfpRun *run, GError **error)
 
   mfp_run_forget_seen (run);
   xml = run->ops->domain_xml (run->ops, MFP_LIVE, error);
-  return xml ? see (run, xml, error) : NULL;
-}
-
-/* Reads the domain again; QEMU's answers are in @answers then. */
-static const MfpGuest *
-look (MfpRun *run, const MfpQuestions *questions, GStrv *answers, GError **error)
-{
-  g_auto (GStrv) told = NULL;
-
-  mfp_run_forget_seen (run);
-  told = run->ops->look (run->ops, questions, error);
-  if (!told || !see (run, told[0], error))
-    return NULL;
-  *answers = g_strdupv (told + 1);
-  return run->seen;
+  run->seen.live = xml ? mfp_guest_parse (xml, error) : NULL;
+  return run->seen.live ? check_seen (run, error) : NULL;
 }
 
 const MfpGuest *
-mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers, GError **error)
+mfp_run_look_at (MfpRun *run, MfpLook what, GError **error)
 {
-  const MfpQuestions questions = { .commands = commands };
-
-  return look (run, &questions, answers, error);
+  mfp_run_forget_seen (run);
+  return run->ops->look (run->ops, what, &run->seen, error) ? check_seen (run, error) : NULL;
 }
 
 const MfpGuest *
 mfp_run_look_at_both_again (MfpRun *run, GError **error)
 {
-  g_autofree char *list_devices = mfp_qmp_list_devices ();
-  const char *const commands[] = { list_devices, NULL };
-  const MfpQuestions questions = { .commands = commands, .expectant = TRUE };
-  g_auto (GStrv) answers = NULL;
-
-  if (!look (run, &questions, &answers, error))
-    return NULL;
-  run->in_qemu = mfp_qmp_parse_devices (answers[0], error);
-  if (!run->in_qemu)
-    mfp_run_forget_seen (run);
-  return run->seen;
+  return mfp_run_look_at (run, MFP_LOOK_DEVICES | MFP_LOOK_EXPECTANT, error);
 }
 
 const MfpGuest *
 mfp_run_look_at_both (MfpRun *run, GError **error)
 {
-  return run->seen && run->in_qemu ? run->seen : mfp_run_look_at_both_again (run, error);
+  return run->seen.live && run->seen.in_qemu ? run->seen.live : mfp_run_look_at_both_again (run, error);
 }
 
 const MfpGuestDevice *

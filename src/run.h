@@ -12,9 +12,8 @@
 /**
  * MfpRun:
  * @started: the id of the running domain when the run began; NULL: not known
- * @seen: (nullable): the live domain as last read; unset by whatever changes it
- * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU had then, if it
- *   was asked
+ * @seen: the live domain, and what QEMU has, as last read; emptied by whatever changes
+ *   it
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
  * @disturbed: something else was reported than removals
@@ -33,8 +32,7 @@ typedef struct
   MfpOps *ops;
   const MfpExecuteOptions *options;
   char *started;
-  MfpGuest *seen;
-  GHashTable *in_qemu;
+  MfpView seen;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
   gboolean disturbed;
@@ -57,12 +55,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpRun, mfp_run_clear)
 const MfpGuest *mfp_run_look (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_again (MfpRun *run, GError **error);
 
-/* Reads it again, and has QEMU answer @commands (%NULL-terminated) meanwhile. */
-const MfpGuest *mfp_run_look_and_ask (MfpRun *run, const char *const *commands, GStrv *answers,
-                                      GError **error);
+/* Reads it again, and asks QEMU: @seen has it then. */
+const MfpGuest *mfp_run_look_at (MfpRun *run, MfpLook what, GError **error);
 
-/* It together with the devices that QEMU has, which are in @in_qemu then: as last
- * read together, or read again. */
+/* It together with the devices that QEMU has: as last read together, or read again, for
+ * a run that will wait for the guest. */
 const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
 const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
 

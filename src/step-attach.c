@@ -64,7 +64,7 @@ is_plugged (MfpRun *run, const MfpFunction *function)
   const MfpGuest *guest = mfp_run_look_at_both_again (run, NULL);
 
   return guest && mfp_run_find_hostdev (guest, function)
-         && g_hash_table_contains (run->in_qemu, function->alias);
+         && g_hash_table_contains (run->seen.in_qemu, function->alias);
 }
 
 gboolean
@@ -82,16 +82,15 @@ mfp_step_plug (MfpRun *run, const MfpStep *step, GError **error)
 }
 
 /* Whether QEMU has @function where it was planned. A bus that the guest has
- * not enumerated yet is absent from query-pci; there @devices has to do. */
+ * not enumerated yet is absent from query-pci; there the list of all devices has to do. */
 static gboolean
-verify_function (MfpRun *run, const MfpFunction *function, const GPtrArray *pci,
-                 GHashTable *devices, GError **error)
+verify_function (MfpRun *run, const MfpFunction *function, GError **error)
 {
-  const MfpQemuDevice *device = mfp_qmp_find_device (pci, function->alias);
+  const MfpQemuDevice *device = mfp_qmp_find_device (run->seen.pci, function->alias);
   const MfpCard *card = run->plan->card;
   g_autofree char *host = mfp_function_describe (function);
 
-  if (!device && g_hash_table_contains (devices, function->alias))
+  if (!device && g_hash_table_contains (run->seen.in_qemu, function->alias))
     return TRUE;
   if (device && device->slot == card->slot.slot
       && device->function == (guint) function->guest_function
@@ -111,14 +110,9 @@ gboolean
 mfp_step_verify (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
 {
   const MfpCard *card = run->plan->card;
-  g_autofree char *query_pci = mfp_qmp_query_pci (), *list_devices = mfp_qmp_list_devices ();
-  const char *const commands[] = { query_pci, list_devices, NULL };
-  g_auto (GStrv) answers = NULL;
-  const MfpGuest *guest = mfp_run_look_and_ask (run, commands, &answers, error);
-  g_autoptr (GPtrArray) pci = guest ? mfp_qmp_parse_pci (answers[0], error) : NULL;
-  g_autoptr (GHashTable) devices = pci ? mfp_qmp_parse_devices (answers[1], error) : NULL;
+  const MfpGuest *guest = mfp_run_look_at (run, MFP_LOOK_DEVICES | MFP_LOOK_PCI, error);
 
-  if (!devices)
+  if (!guest)
     return FALSE;
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -133,7 +127,7 @@ mfp_step_verify (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
           return FALSE;
         }
       if (mfp_function_is_exposed (function)
-          && !verify_function (run, function, pci, devices, error))
+          && !verify_function (run, function, error))
         return FALSE;
     }
   return TRUE;
@@ -143,16 +137,14 @@ static gboolean
 approach_enumerated (MfpRun *run, gpointer data G_GNUC_UNUSED, gboolean *done, GError **error)
 {
   const MfpCard *card = run->plan->card;
-  const MfpGuest *guest = mfp_run_look_again (run, error);
-  g_autoptr (GPtrArray) pci = guest ? mfp_monitor_query_pci (run->ops, error) : NULL;
 
-  if (!pci)
+  if (!mfp_run_look_at (run, MFP_LOOK_PCI, error))
     return FALSE;
   *done = TRUE;
   for (guint i = 0; i < card->functions->len; i++)
     {
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
-      const MfpQemuDevice *device = mfp_qmp_find_device (pci, function->alias);
+      const MfpQemuDevice *device = mfp_qmp_find_device (run->seen.pci, function->alias);
 
       if (mfp_function_is_exposed (function) && !(device && device->enumerated))
         *done = FALSE;

@@ -97,7 +97,7 @@ mfp_note_leaving (MfpRun *run, GError **error)
 static gboolean
 is_noted (const MfpRun *run)
 {
-  const MfpRecord *record = run->seen ? find_record (run->seen, run->plan->record->id) : NULL;
+  const MfpRecord *record = run->seen.live ? find_record (run->seen.live, run->plan->record->id) : NULL;
   g_autofree char *theirs = record ? mfp_record_format (record) : NULL;
   g_autofree char *ours = mfp_record_format (run->plan->record);
 

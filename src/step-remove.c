@@ -96,7 +96,7 @@ still_in_qemu (MfpRun *run, GError **error)
     {
       MfpFunction *function = g_ptr_array_index (card->functions, i);
 
-      if (mfp_function_is_among (function, run->in_qemu))
+      if (mfp_function_is_among (function, run->seen.in_qemu))
         {
           g_ptr_array_add (functions, function);
           g_hash_table_add (run->was_in_qemu, g_strdup (function->alias));

@@ -187,7 +187,7 @@ may_return (gconstpointer data, const MfpHostFunction *now)
   const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
   return mfp_driver_is_vfio (now->driver) && !is_home (run, &task, now)
-         && (run->ended || !has_any (run->seen, now->group));
+         && (run->ended || !has_any (run->seen.live, now->group));
 }
 
 /* The first gives back all at once, as far as that goes without waiting. What does

@@ -3,6 +3,8 @@
 
 #include "common.h"
 
+#include "monitor.h"
+
 char *
 test_load (const char *directory, const char *name)
 {
@@ -92,24 +94,20 @@ test_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
   return g_steal_pointer (&functions);
 }
 
-GStrv
-test_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
+gboolean
+test_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error)
 {
-  g_autoptr (GStrvBuilder) answers = g_strv_builder_new ();
   g_autofree char *xml = ops->domain_xml (ops, MFP_LIVE, error);
+  g_auto (MfpView) seen = { .live = xml ? mfp_guest_parse (xml, error) : NULL };
 
-  if (!xml)
-    return NULL;
-  g_strv_builder_add (answers, xml);
-  for (guint i = 0; questions->commands[i]; i++)
-    {
-      g_autofree char *answer = ops->qmp (ops, questions->commands[i], error);
-
-      if (!answer)
-        return NULL;
-      g_strv_builder_add (answers, answer);
-    }
-  return g_strv_builder_end (answers);
+  if (!seen.live)
+    return FALSE;
+  if (what & MFP_LOOK_PCI && !(seen.pci = mfp_monitor_query_pci (ops, error)))
+    return FALSE;
+  if (what & MFP_LOOK_DEVICES && !(seen.in_qemu = mfp_monitor_list_devices (ops, error)))
+    return FALSE;
+  *view = mfp_view_steal (&seen);
+  return TRUE;
 }
 
 char *

@@ -40,7 +40,7 @@ MfpHostFunction *test_host_function (const char *address, const char *driver, in
 
 /* For a fake's ops: its host_function for each. */
 GPtrArray *test_host_functions (MfpOps *ops, const GArray *addresses, GError **error);
-GStrv test_look (MfpOps *ops, const MfpQuestions *questions, GError **error);
+gboolean test_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error);
 
 /* An empty list of MfpHostFunction that owns its elements. */
 GPtrArray *test_host_list (void);

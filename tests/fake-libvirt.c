@@ -692,14 +692,14 @@ op_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
   return functions;
 }
 
-static GStrv
-op_look (MfpOps *ops, const MfpQuestions *questions, GError **error)
+static gboolean
+op_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error)
 {
   Fake *fake = begin_together (ops);
-  GStrv answers = test_look (ops, questions, error);
+  gboolean seen = test_look (ops, what, view, error);
 
   end_together (fake);
-  return answers;
+  return seen;
 }
 
 /* Each is looked at, given back and looked at again, beside the others. */

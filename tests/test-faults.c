@@ -224,8 +224,8 @@ make_options (Fake *fake, gboolean told)
   return (MfpExecuteOptions){
     .domain = "vm",
     .timeout = TIMEOUT,
-    .live = told ? read_guest (fake, MFP_LIVE) : NULL,
-    .in_qemu = told ? mfp_monitor_list_devices (fake_ops (fake), NULL) : NULL,
+    .seen = { .live = told ? read_guest (fake, MFP_LIVE) : NULL,
+              .in_qemu = told ? mfp_monitor_list_devices (fake_ops (fake), NULL) : NULL },
   };
 }
 
