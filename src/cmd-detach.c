@@ -220,25 +220,16 @@ find_card (const MfpGuest *guest, const GArray *selections)
   return mfp_card_from_guest (guest, selections, find_record (guest, selections));
 }
 
-/* What is needed of libvirt. */
-static MfpAccess
-access_for (const MfpCommonOptions *options)
-{
-  if (options->dry_run)
-    return MFP_ACCESS_READ;
-  return mfp_by_libvirt (options) ? MFP_ACCESS_CHANGE : MFP_ACCESS_UNPLUG;
-}
-
 /* What of @selections the running guest has, consent checked. */
 static MfpCard *
 find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *options,
            GError **error)
 {
-  gboolean ask_qemu = access_for (options) == MFP_ACCESS_UNPLUG;
+  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   g_autoptr (MfpCard) card = find_card (target->seen.live, selections);
   g_autoptr (GString) companions = g_string_new (NULL);
 
-  if (ask_qemu && card->functions->len > 0 && !target->seen.pci)
+  if (ask_qemu && card->functions->len > 0)
     {
       if (!mfp_target_look_at_both (target, error))
         return NULL;
@@ -336,6 +327,8 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
   selections = read_request (&options, arguments, error);
   if (!selections)
     return NULL;
-  target = mfp_target_open (invocation, &options, access_for (&options), arguments[0], error);
+  target = mfp_target_open (invocation, &options,
+                            options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE, arguments[0],
+                            error);
   return target ? detach_from (target, invocation, &options, selections, error) : NULL;
 }

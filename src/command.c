@@ -165,32 +165,14 @@ read_config (MfpTarget *target, GError **error)
   return target->config != NULL;
 }
 
-static gboolean
-is_qemu (const MfpTarget *target)
-{
-  g_autofree char *driver = target->api->driver (target->libvirt);
-
-  return g_strcmp0 (driver, "qemu") == 0;
-}
-
-/* That QEMU does not answer is for who needs its answer. */
-static MfpGuest *
-read_live (MfpTarget *target, MfpAccess access, GError **error)
-{
-  if (access == MFP_ACCESS_UNPLUG && target->api->domain_was_running (target->libvirt)
-      && is_qemu (target) && mfp_target_look_at_both (target, NULL))
-    return g_steal_pointer (&target->seen.live);
-  return read_guest (target->ops, MFP_LIVE, error);
-}
-
 /* Reads the forms of the domain that @options are about. The live XML of one
  * that is not running is its persistent one, without an id. */
 static gboolean
-read_forms (MfpTarget *target, const MfpCommonOptions *options, MfpAccess access, GError **error)
+read_forms (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
   gboolean current = !options->live && !options->config && !options->persistent;
   gboolean only_config = options->config && !options->live && !options->persistent;
-  g_autoptr (MfpGuest) guest = only_config ? NULL : read_live (target, access, error);
+  g_autoptr (MfpGuest) guest = only_config ? NULL : read_guest (target->ops, MFP_LIVE, error);
   gboolean active = guest && guest->id;
 
   if (!guest && !only_config)
@@ -266,7 +248,7 @@ mfp_target_connect (const MfpInvocation *invocation, MfpAccess access, const cha
   target->api = mfp_libvirt_load (error);
   if (!target->api)
     return NULL;
-  if (access >= MFP_ACCESS_CHANGE)
+  if (access == MFP_ACCESS_CHANGE)
     target->interrupt = mfp_interrupt_new (parting, MFP_ERROR_LEFT);
   target->trace = (MfpCallTrace){ .call = on_call, .data = invocation->console };
   target->libvirt = target->api->open (
@@ -288,7 +270,7 @@ mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *option
 
   if (!target || !target->api->use_domain (target->libvirt, domain, error))
     return NULL;
-  if (!read_forms (target, options, access, error))
+  if (!read_forms (target, options, error))
     {
       mfp_error_recode (error, MFP_ERROR_REFUSED);
       return NULL;
@@ -333,11 +315,10 @@ mfp_read_document (const char *file, GError **error)
 gboolean
 mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GError **error)
 {
-  g_autofree char *driver = NULL;
+  g_autofree char *driver = target->api->driver (target->libvirt);
 
-  if (is_qemu (target) || mfp_by_libvirt (options))
+  if (g_strcmp0 (driver, "qemu") == 0 || mfp_by_libvirt (options))
     return TRUE;
-  driver = target->api->driver (target->libvirt);
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "libvirt's %s driver cannot plug a multifunction card; supported is QEMU, and "
                "with --via libvirt a driver that takes multifunction addresses by itself. "

@@ -119,10 +119,10 @@ gboolean mfp_check_words (const char *command, const GStrv arguments,
 /**
  * MfpTarget:
  * @api: what @libvirt can do; @ops: its operations
- * @interrupt: (nullable): what stops it, where something will be changed
+ * @interrupt: (nullable): what stops it; there with %MFP_ACCESS_CHANGE
  * @trace: for @libvirt, with --verbose
- * @seen, @config: the forms of the domain that are to be changed: as it runs, and
- *   (nullable) as it will start next
+ * @seen, @config: the forms of the domain that are to be changed: as it runs (nothing
+ *   otherwise), and (nullable) as it will start next
  *
  * A connection, and in most cases a domain on it.
  */
@@ -146,25 +146,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpTarget, mfp_target_free)
  *   connection will do
  * @MFP_ACCESS_ASK: nothing will be changed, but QEMU asked
  * @MFP_ACCESS_CHANGE: a signal is to stop it in an orderly way
- * @MFP_ACCESS_UNPLUG: the same, and what QEMU has will be needed
  */
 typedef enum
 {
   MFP_ACCESS_READ,
   MFP_ACCESS_ASK,
   MFP_ACCESS_CHANGE,
-  MFP_ACCESS_UNPLUG,
 } MfpAccess;
 
-/* Only connects. @remedy: what mends a run that a second signal stopped, where
- * something will be changed. */
+/* Only connects. @remedy: what mends a run that a second signal stopped, with
+ * %MFP_ACCESS_CHANGE. */
 MfpTarget *mfp_target_connect (const MfpInvocation *invocation, MfpAccess access,
                                const char *remedy, GError **error);
 
 /* Connects, finds the domain and reads the forms that @options mean, in
- * virsh's sense of --live, --config, --persistent and --current. With
- * %MFP_ACCESS_UNPLUG a running domain's QEMU is asked in the same go; where it did not
- * answer, what it has is not in @seen. */
+ * virsh's sense of --live, --config, --persistent and --current. */
 MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOptions *options,
                             MfpAccess access, const char *domain, GError **error);
 

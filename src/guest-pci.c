@@ -293,6 +293,21 @@ mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
   return NULL;
 }
 
+GArray *
+mfp_guest_list_held (const MfpGuest *guest)
+{
+  GArray *held = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (device->holds_host)
+        g_array_append_val (held, device->host);
+    }
+  return held;
+}
+
 const MfpGuestDevice *
 mfp_guest_next_in_slot (const MfpGuest *guest, const MfpPciAddress *slot,
                         const MfpGuestDevice *after)

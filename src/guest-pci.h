@@ -110,6 +110,10 @@ const MfpGuestDevice *mfp_guest_find_host (const MfpGuest *guest,
 const MfpGuestDevice *mfp_guest_find_holder (const MfpGuest *guest,
                                              const MfpPciAddress *host);
 
+/* The host functions that its devices of any kind use: (element-type MfpPciAddress); the
+ * caller owns it. */
+GArray *mfp_guest_list_held (const MfpGuest *guest);
+
 /* A device of any kind in the slot of @slot other than those that come
  * before @after in the list; start with NULL. NULL at the end. */
 const MfpGuestDevice *mfp_guest_next_in_slot (const MfpGuest *guest,

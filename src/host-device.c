@@ -105,6 +105,17 @@ mfp_driver_is_vfio (const char *driver)
 }
 
 gboolean
+mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *addresses)
+{
+  for (guint i = 0; i < function->group->len; i++)
+    for (guint j = 0; j < addresses->len; j++)
+      if (mfp_pci_address_equal (&g_array_index (function->group, MfpPciAddress, i),
+                                 &g_array_index (addresses, MfpPciAddress, j)))
+        return TRUE;
+  return FALSE;
+}
+
+gboolean
 mfp_host_function_allows_group (const MfpHostFunction *function)
 {
   return function->is_bridge || !function->driver

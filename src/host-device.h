@@ -50,6 +50,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpHostFunction, mfp_host_function_free)
  */
 gboolean mfp_driver_is_vfio (const char *driver);
 
+/* Whether its IOMMU group has one of @addresses (element-type MfpPciAddress). */
+gboolean mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *addresses);
+
 /**
  * mfp_host_function_allows_group:
  *

@@ -261,15 +261,17 @@ run_events (gpointer data G_GNUC_UNUSED)
 
 /* ---- several calls at once ---- */
 
-/* Leaves the connection behind, with the calls on it that never return. */
+/* Leaves the connection behind, with the calls on it that never return, or late. */
 static void
 leave_behind (MfpLibvirt *libvirt)
 {
   libvirt->left_behind = TRUE;
-  libvirt->connection = NULL;
   libvirt->domain = NULL;
   libvirt->listeners = NULL;
+  g_mutex_lock (&libvirt->nodes_lock);
+  libvirt->connection = NULL;
   libvirt->nodes = new_node_table ();
+  g_mutex_unlock (&libvirt->nodes_lock);
 }
 
 /* mfp_together() with @libvirt, whose connection is there: to connect again is not
@@ -641,50 +643,49 @@ ensure_domain (MfpLibvirt *libvirt, GError **error)
 
 /* ---- operations ---- */
 
+/* Keeps @device, which was found on @connection, for @libvirt. One that was found so late
+ * that the connection has been left behind stays with that. */
+static void
+keep_node_device (MfpLibvirt *libvirt, virConnectPtr connection, virNodeDevicePtr device)
+{
+  g_mutex_lock (&libvirt->nodes_lock);
+  if (libvirt->connection == connection)
+    g_hash_table_insert (libvirt->nodes, g_strdup (virNodeDeviceGetName (device)), device);
+  g_mutex_unlock (&libvirt->nodes_lock);
+}
+
 /* The handle belongs to @libvirt. */
 static virNodeDevicePtr
 find_node_device (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
 {
-  char *name = mfp_pci_address_format_node_name (address);
+  g_autofree char *name = mfp_pci_address_format_node_name (address);
+  virConnectPtr connection;
   virNodeDevicePtr device;
 
   g_mutex_lock (&libvirt->nodes_lock);
+  connection = libvirt->connection;
   device = g_hash_table_lookup (libvirt->nodes, name);
   g_mutex_unlock (&libvirt->nodes_lock);
   if (device)
-    {
-      g_free (name);
-      return device;
-    }
-  device = CALL (libvirt, name, virNodeDeviceLookupByName (libvirt->connection, name));
-  if (!device)
-    {
-      fail (libvirt, error);
-      g_free (name);
-      return NULL;
-    }
-  g_mutex_lock (&libvirt->nodes_lock);
-  g_hash_table_insert (libvirt->nodes, name, device);
-  g_mutex_unlock (&libvirt->nodes_lock);
+    return device;
+  device = CALL (libvirt, name, virNodeDeviceLookupByName (connection, name));
+  if (device)
+    keep_node_device (libvirt, connection, device);
+  else
+    fail (libvirt, error);
   return device;
 }
 
-static char *
+static MfpHostFunction *
 read_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
 {
-  char *xml = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetXMLDesc (device, 0));
+  g_autofree char *xml
+      = CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceGetXMLDesc (device, 0));
 
-  if (!xml)
-    fail (libvirt, error);
-  return xml;
-}
-
-static MfpHostFunction *
-parse_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
-{
-  g_autofree char *xml = read_node_device (libvirt, device, error);
-
-  return xml ? mfp_host_function_parse (xml, error) : NULL;
+  if (xml)
+    return mfp_host_function_parse (xml, error);
+  fail (libvirt, error);
+  return NULL;
 }
 
 static MfpHostFunction *
@@ -692,7 +693,7 @@ read_host_function (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **
 {
   virNodeDevicePtr device = find_node_device (libvirt, address, error);
 
-  return device ? parse_node_device (libvirt, device, error) : NULL;
+  return device ? read_node_device (libvirt, device, error) : NULL;
 }
 
 static MfpHostFunction *
@@ -771,13 +772,10 @@ op_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
 }
 
 static gboolean
-give_back (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
+give_back (MfpLibvirt *libvirt, virNodeDevicePtr device, GError **error)
 {
-  virNodeDevicePtr device = find_node_device (libvirt, address, error);
-
-  return device
-         && (CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceReAttach (device)) == 0
-             || fail (libvirt, error));
+  return CALL (libvirt, virNodeDeviceGetName (device), virNodeDeviceReAttach (device)) == 0
+         || fail (libvirt, error);
 }
 
 static gboolean
@@ -785,48 +783,62 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
 
-  return ensure (libvirt, error) && give_back (libvirt, address, error);
+  virNodeDevicePtr device
+      = ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
+
+  return device && give_back (libvirt, device, error);
 }
 
 /**
  * Homecoming:
- * @address: of what is to be given back, if @may says so of it with @data
+ * @address: of what is to be given back, unless its group has one of
+ * @held: (element-type MfpPciAddress)
  */
 typedef struct
 {
   MfpPciAddress address;
-  MfpMayReturn may;
-  gconstpointer data;
+  GArray *held;
 } Homecoming;
 
 static Homecoming *
-homecoming_new (const MfpPciAddress *address, MfpMayReturn may, gconstpointer data)
+homecoming_new (const MfpPciAddress *address, GArray *held)
 {
   Homecoming *homecoming = g_new (Homecoming, 1);
 
   homecoming->address = *address;
-  homecoming->may = may;
-  homecoming->data = data;
+  homecoming->held = g_array_ref (held);
   return homecoming;
 }
 
-/* Libvirt gives back one function after the other: what is looked at here, others wait
- * for no longer than that. */
+static void
+homecoming_free (gpointer data)
+{
+  Homecoming *homecoming = data;
+
+  g_array_unref (homecoming->held);
+  g_free (homecoming);
+}
+
+/* Libvirt gives back one function after the other, and each is looked at while others
+ * wait for that. What was decided by one connection is not done on another: the handle
+ * stays the same. */
 static gpointer
 bring_home (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
 {
   const Homecoming *homecoming = subject;
-  MfpHostFunction *function = read_host_function (libvirt, &homecoming->address, NULL);
+  virNodeDevicePtr device = find_node_device (libvirt, &homecoming->address, NULL);
+  MfpHostFunction *function = device ? read_node_device (libvirt, device, NULL) : NULL;
 
-  if (!function || !homecoming->may (homecoming->data, function))
+  if (!function || !mfp_driver_is_vfio (function->driver)
+      || mfp_host_function_shares_group (function, homecoming->held))
     return function;
   mfp_host_function_free (function);
-  give_back (libvirt, &homecoming->address, NULL);
-  return read_host_function (libvirt, &homecoming->address, NULL);
+  give_back (libvirt, device, NULL);
+  return read_node_device (libvirt, device, NULL);
 }
 
 static GPtrArray *
-op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpointer data)
+op_bring_home (MfpOps *ops, const GArray *addresses, GArray *held)
 {
   MfpLibvirt *libvirt = self_of (ops);
   g_autoptr (GPtrArray) errands = g_ptr_array_new_with_free_func (errand_free);
@@ -836,7 +848,8 @@ op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpoi
     return NULL;
   for (guint i = 0; i < addresses->len; i++)
     add_errand (errands, bring_home,
-                homecoming_new (&g_array_index (addresses, MfpPciAddress, i), may, data), g_free);
+                homecoming_new (&g_array_index (addresses, MfpPciAddress, i), held),
+                homecoming_free);
   /* After these, and beside those of them that last. */
   for (guint i = 0; libvirt->listeners && i < libvirt->listeners->len; i++)
     add_errand (errands, end_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
@@ -1102,32 +1115,32 @@ take_removed (MfpLibvirt *libvirt, GHashTable *awaited)
 
 /* Takes what was reported, waiting for it until @until at most. */
 static gboolean
-take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, gboolean *other,
-             char **refused)
+take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, char **refused)
 {
-  gboolean gone;
+  gboolean gone, reported;
 
   g_mutex_lock (&libvirt->report_lock);
   if (!libvirt->reported && g_hash_table_size (libvirt->removed) == 0)
     g_cond_wait_until (&libvirt->report_changed, &libvirt->report_lock, until);
   gone = take_removed (libvirt, awaited);
-  *other = libvirt->reported;
+  reported = libvirt->reported;
+  if (reported && awaited)
+    g_hash_table_remove_all (awaited);
   libvirt->reported = FALSE;
   *refused = g_steal_pointer (&libvirt->refused);
   g_mutex_unlock (&libvirt->report_lock);
-  return gone || *other;
+  return gone || reported;
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other, char **refused,
-         GError **error)
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
   gint64 now = g_get_monotonic_time ();
 
   if (libvirt->domain && is_alive (libvirt))
     listen_to_domain (libvirt, FALSE);
-  while (!take_report (libvirt, MIN (until, now + TICK), awaited, other, refused))
+  while (!take_report (libvirt, MIN (until, now + TICK), awaited, refused))
     {
       if (!op_check_interrupt (ops, error))
         return FALSE;
@@ -1265,13 +1278,6 @@ domain_is_persistent (MfpLibvirt *libvirt)
   return CALL (libvirt, libvirt->name, virDomainIsPersistent (libvirt->domain)) == 1;
 }
 
-/* A handle knows the id that the domain had when it was found. */
-static gboolean
-domain_was_running (MfpLibvirt *libvirt)
-{
-  return virDomainGetID (libvirt->domain) != (unsigned int) -1;
-}
-
 /* One that ended meanwhile is not there. */
 static gpointer
 look_at_domain (gpointer libvirt, gpointer domain, GError **error)
@@ -1356,7 +1362,7 @@ list_functions (MfpLibvirt *libvirt, GError **error)
 static gpointer
 look_at_node_device (gpointer libvirt, gpointer device, GError **error)
 {
-  return parse_node_device (libvirt, device, error);
+  return read_node_device (libvirt, device, error);
 }
 
 static GPtrArray *
@@ -1502,7 +1508,6 @@ const MfpLibvirtApi mfp_libvirt_api = {
   .use_domain = use_domain,
   .domain_name = get_domain_name,
   .domain_is_persistent = domain_is_persistent,
-  .domain_was_running = domain_was_running,
   .other_guests = list_other_guests,
   .host_functions = list_host_functions,
   .host_uses = list_host_uses,

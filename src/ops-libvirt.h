@@ -52,9 +52,6 @@ typedef struct
   const char *(*domain_name) (MfpLibvirt *libvirt);
   gboolean (*domain_is_persistent) (MfpLibvirt *libvirt);
 
-  /* Whether it ran when it was chosen. */
-  gboolean (*domain_was_running) (MfpLibvirt *libvirt);
-
   /* The running domains other than the chosen one: (element-type MfpGuest); the
    * caller owns it. One that ends meanwhile is left out. NULL when libvirt does
    * not tell (MFP_ERROR_REFUSED): then nobody knows who holds what. */

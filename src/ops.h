@@ -21,10 +21,6 @@ typedef enum
   MFP_CONFIG,
 } MfpForm;
 
-/* Whether libvirt may be asked to give @function back, by how it is now. Called in
- * threads. */
-typedef gboolean (*MfpMayReturn) (gconstpointer data, const MfpHostFunction *function);
-
 typedef struct _MfpOps MfpOps;
 
 struct _MfpOps
@@ -53,11 +49,11 @@ struct _MfpOps
   gboolean (*give_back) (MfpOps *ops, const MfpPciAddress *address, GError **error);
 
   /* Tries to give back, all at once, those of the functions at @addresses (element-type
-   * MfpPciAddress) that @may says of. Returns all that can be read, as they are then:
+   * MfpPciAddress) that are on VFIO and share their IOMMU group with none of @held, the
+   * same of what a domain has. Returns all that can be read, as they are then:
    * (element-type MfpHostFunction); the caller owns it. The last thing that is asked
    * for, as a rule: the domain is not listened to until the next wait. */
-  GPtrArray *(*bring_home) (MfpOps *ops, const GArray *addresses, MfpMayReturn may,
-                            gconstpointer data);
+  GPtrArray *(*bring_home) (MfpOps *ops, const GArray *addresses, GArray *held);
 
   /* The functions at @addresses (element-type MfpPciAddress) will be brought home
    * later: what libvirt can be asked beforehand, while there is nothing else to do,
@@ -84,11 +80,11 @@ struct _MfpOps
   /* Waits until the domain reports something, or until @until (see now).
    * @awaited: (nullable) (element-type utf8): aliases; those that left the domain
    * are taken out, and it is not worth reporting that some did while others are
-   * awaited. @other: (out): whether something else was reported. @refused: (out): the
-   * alias of a device whose removal the guest rejected meanwhile, or NULL; the caller
-   * frees. MFP_ERROR_INTERRUPTED: a signal came; each is reported once. */
-  gboolean (*wait) (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other,
-                    char **refused, GError **error);
+   * awaited; all are when something else is reported. @refused: (out): the alias of a
+   * device whose removal the guest rejected meanwhile, or NULL; the caller frees.
+   * MFP_ERROR_INTERRUPTED: a signal came; each is reported once. */
+  gboolean (*wait) (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused,
+                    GError **error);
 
   /* Fails with MFP_ERROR_INTERRUPTED if a signal came since it was last
    * reported. */

@@ -104,12 +104,10 @@ wait_tick (MfpRun *run, gint64 until, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autofree char *refused = NULL;
-  gboolean other = FALSE;
   gint64 tick = MIN (until, run->ops->now (run->ops) + TICK);
-  gboolean waited = run->ops->wait (run->ops, tick, run->awaited, &other, &refused, &local);
 
-  run->disturbed = run->disturbed || other;
-  if (!waited && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
+  if (!run->ops->wait (run->ops, tick, run->awaited, &refused, &local)
+      && !(run->undoing && mfp_error_is (local, MFP_ERROR_INTERRUPTED)))
     {
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;

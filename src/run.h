@@ -16,7 +16,6 @@
  *   it
  * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
  * @awaited: (element-type utf8): those of them that were asked away
- * @disturbed: something else was reported than removals
  * @asked: this run's request that the slot go was accepted
  * @home: (element-type MfpFunction): what was seen on its host driver when all
  *   were given back at once
@@ -35,7 +34,6 @@ typedef struct
   MfpView seen;
   GHashTable *was_in_qemu;
   GHashTable *awaited;
-  gboolean disturbed;
   GHashTable *home;
   gboolean tried_all;
   gboolean ended;

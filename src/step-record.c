@@ -49,14 +49,17 @@ approach_forgotten (MfpRun *run, gpointer uri, gboolean *done, GError **error)
   return *done;
 }
 
-/* Asked for by itself: the whole XML is much longer. */
+/* Whether the record that the run is about is there no more. It is asked for by itself:
+ * the whole XML is much longer. */
 static gboolean
-has_no_note (MfpRun *run, const char *uri)
+record_has_gone (MfpRun *run)
 {
+  const char *id = run->ended || run->overtaken ? NULL : run->plan->card->record_id;
+  g_autofree char *uri = id ? mfp_record_uri (id) : NULL;
   g_autoptr (GError) local = NULL;
-  g_autofree char *note = run->ended ? NULL : run->ops->metadata (run->ops, uri, &local);
+  g_autofree char *record = uri ? run->ops->metadata (run->ops, uri, &local) : NULL;
 
-  return mfp_error_is (local, MFP_ERROR_NOT_FOUND);
+  return !record && mfp_error_is (local, MFP_ERROR_NOT_FOUND);
 }
 
 gboolean
@@ -66,7 +69,8 @@ mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
   GError *local = NULL;
   gboolean done;
 
-  done = (has_no_note (run, uri) && is_overtaken (run, mfp_run_look_again)) || run->ended
+  done = run->overtaken || run->ended
+         || (record_has_gone (run) && is_overtaken (run, mfp_run_look_again))
          || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
   return mfp_run_or_ended (run, done, local, error);
 }

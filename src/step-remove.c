@@ -177,18 +177,10 @@ await (MfpRun *run, const GPtrArray *present)
                       g_strdup (((const MfpFunction *) g_ptr_array_index (present, i))->alias));
 }
 
-/* Libvirt reports a removal after QEMU did. */
-static gboolean
-all_reported (const MfpRun *run, const Removal *removal)
-{
-  return removal->requested && g_hash_table_size (run->awaited) == 0;
-}
-
 static gboolean
 can_wait (MfpRun *run, const Removal *removal)
 {
-  return g_hash_table_size (run->awaited) > 0 && !run->disturbed
-         && run->ops->now (run->ops) < removal->look_at;
+  return g_hash_table_size (run->awaited) > 0 && run->ops->now (run->ops) < removal->look_at;
 }
 
 /* What libvirt can be asked about the host while the guest takes its time. */
@@ -210,10 +202,8 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
 
   if (can_wait (run, removal))
     return TRUE;
-  *done = all_reported (run, removal);
-  if (*done)
-    return TRUE;
-  run->disturbed = FALSE;
+  /* Libvirt reports an unassigned function gone, too, that somebody had it drop while
+   * QEMU has it: QEMU is asked in any case. */
   present = still_in_qemu (run, error);
   if (!present)
     return FALSE;
@@ -227,7 +217,7 @@ approach_removed (MfpRun *run, gpointer data, gboolean *done, GError **error)
       if (removal->requested)
         foresee (run);
     }
-  if (removal->requested) /* again, too: a report may have been missed */
+  if (removal->requested) /* again, too: other reports end a wait for all */
     await (run, present);
   mfp_run_forget_seen (run);
   removal->possible = removal->requested || run->asked || mfp_error_is (local, MFP_ERROR_BUSY)

@@ -28,15 +28,6 @@ list_present (MfpRun *run, const MfpGuest *guest, GError **error)
   return present;
 }
 
-static gboolean
-has_any (const MfpGuest *guest, const GArray *group)
-{
-  for (guint i = 0; i < group->len; i++)
-    if (mfp_guest_find_holder (guest, &g_array_index (group, MfpPciAddress, i)))
-      return TRUE;
-  return FALSE;
-}
-
 /* Fails while QEMU has a function of the IOMMU group: a rebind of another one
  * fails then, or on old kernels brings the host down. */
 static gboolean
@@ -44,9 +35,10 @@ check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
 {
   GError *local = NULL;
   const MfpGuest *guest = run->ended ? NULL : mfp_run_look (run, &local);
+  g_autoptr (GArray) held = guest ? mfp_guest_list_held (guest) : NULL;
   g_autoptr (GHashTable) present = NULL;
 
-  if (guest && !has_any (guest, host->group))
+  if (held && !mfp_host_function_shares_group (host, held))
     return TRUE;
   present = guest ? list_present (run, guest, &local) : NULL;
   if (!present)
@@ -79,18 +71,22 @@ typedef struct
   gboolean given_back;
 } Return;
 
-/* Whether @now is where it belongs: on a host driver. One that libvirt itself
- * gives back may belong on VFIO, where it was before the domain started; and
- * without a driver is right only for a function that had none, or that no
- * driver wanted when it was offered. */
+/* One that libvirt itself gives back may belong on VFIO, where it was before the domain
+ * started. */
+static gboolean
+may_be_vfio (const MfpRun *run, const MfpFunction *function)
+{
+  return !function->take && !run->plan->host_only && !run->plan->by_libvirt;
+}
+
+/* Whether @now is where it belongs: on a host driver, as a rule. Without a driver is
+ * right only for a function that had none, or that no driver wanted when it was
+ * offered. */
 static gboolean
 is_home (const MfpRun *run, const Return *task, const MfpHostFunction *now)
 {
-  gboolean may_be_vfio
-      = !task->function->take && !run->plan->host_only && !run->plan->by_libvirt;
-
   if (now->driver)
-    return may_be_vfio || !mfp_driver_is_vfio (now->driver);
+    return may_be_vfio (run, task->function) || !mfp_driver_is_vfio (now->driver);
   return task->given_back && !task->function->driver;
 }
 
@@ -161,33 +157,45 @@ approach_home (MfpRun *run, gpointer data, gboolean *done, GError **error)
   return FALSE;
 }
 
-/* Notes which of @functions (element-type MfpHostFunction) are on a host driver. One
- * that may belong on VFIO needs a look of its own: libvirt may be about to give it
- * back. */
+/* Notes which of @functions (nullable) (element-type MfpHostFunction) are where they
+ * belong. */
 static void
 note_who_is_home (MfpRun *run, const GPtrArray *functions)
 {
-  for (guint i = 0; i < functions->len; i++)
+  for (guint i = 0; functions && i < functions->len; i++)
     {
       const MfpHostFunction *now = g_ptr_array_index (functions, i);
       const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
 
-      if (!mfp_driver_is_vfio (now->driver) && is_home (run, &task, now)
-          && g_hash_table_add (run->home, (gpointer) task.function))
+      if (is_home (run, &task, now) && g_hash_table_add (run->home, (gpointer) task.function))
         note_other_driver (run, task.function, now);
     }
 }
 
-/* Whether libvirt can be asked to bring @now home: it is on VFIO, and the domain has
- * none of the group. */
-static gboolean
-may_return (gconstpointer data, const MfpHostFunction *now)
+/* Those of the plan's functions that have to leave VFIO, or the others: (element-type
+ * MfpPciAddress). */
+static GArray *
+list_returning (const MfpRun *run, gboolean off_vfio)
 {
-  const MfpRun *run = data;
-  const Return task = { mfp_card_find_host (run->plan->card, &now->address) };
+  GArray *returning = mfp_plan_returning (run->plan);
 
-  return mfp_driver_is_vfio (now->driver) && !is_home (run, &task, now)
-         && (run->ended || !has_any (run->seen.live, now->group));
+  for (guint i = returning->len; i-- > 0;)
+    if (may_be_vfio (run, mfp_card_find_host (run->plan->card,
+                                              &g_array_index (returning, MfpPciAddress, i)))
+        == off_vfio)
+      g_array_remove_index (returning, i);
+  return returning;
+}
+
+/* What the domain holds; nothing if it ended. NULL: that is not known. */
+static GArray *
+list_held (MfpRun *run)
+{
+  const MfpGuest *guest = run->ended ? NULL : mfp_run_look (run, NULL);
+
+  if (guest)
+    return mfp_guest_list_held (guest);
+  return run->ended ? g_array_new (FALSE, FALSE, sizeof (MfpPciAddress)) : NULL;
 }
 
 /* The first gives back all at once, as far as that goes without waiting. What does
@@ -195,16 +203,18 @@ may_return (gconstpointer data, const MfpHostFunction *now)
 static void
 try_all (MfpRun *run)
 {
-  g_autoptr (GArray) returning = mfp_plan_returning (run->plan);
-  g_autoptr (GPtrArray) functions = NULL;
+  g_autoptr (GArray) ours = list_returning (run, TRUE), others = list_returning (run, FALSE);
+  g_autoptr (GArray) held = list_held (run);
+  g_autoptr (GPtrArray) brought = NULL, seen = NULL;
 
   run->tried_all = TRUE;
-  if (returning->len == 0 || !(run->ended || mfp_run_look (run, NULL)))
-    return;
-  functions = run->ops->bring_home (run->ops, returning, may_return, run);
-  mfp_run_forget_seen (run); /* it may last */
-  if (functions)
-    note_who_is_home (run, functions);
+  if (held && ours->len > 0)
+    brought = run->ops->bring_home (run->ops, ours, held);
+  if (held && others->len > 0)
+    seen = run->ops->host_functions (run->ops, others, NULL);
+  mfp_run_forget_seen (run); /* it may have lasted */
+  note_who_is_home (run, brought);
+  note_who_is_home (run, seen);
 }
 
 gboolean

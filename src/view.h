@@ -8,7 +8,7 @@
 
 /**
  * MfpView:
- * @live: the domain's XML
+ * @live: (nullable): the domain's XML; NULL: nothing was seen
  * @in_qemu: (nullable) (element-type utf8): the aliases that QEMU has, if it was asked
  * @pci: (nullable) (element-type MfpQemuDevice): QEMU's PCI devices with ids, likewise
  */
@@ -19,11 +19,11 @@ typedef struct
   GPtrArray *pci;
 } MfpView;
 
-/* What QEMU is to be asked for, besides the XML. */
+/* What is to be known, besides the XML. */
 typedef enum
 {
-  MFP_LOOK_DEVICES = 1 << 0,
-  MFP_LOOK_PCI = 1 << 1,
+  MFP_LOOK_DEVICES = 1 << 0, /* of QEMU */
+  MFP_LOOK_PCI = 1 << 1,     /* of QEMU */
   MFP_LOOK_EXPECTANT = 1 << 2, /* what the domain reports from then on will be waited for */
 } MfpLook;
 

@@ -14,6 +14,7 @@
 
 #define EJECT_DELAY (700 * G_TIME_SPAN_MILLISECOND)
 #define EVENT_DELAY (50 * G_TIME_SPAN_MILLISECOND)
+#define LINGER (1 * G_TIME_SPAN_SECOND)
 #define GROUP_HELD (400 * G_TIME_SPAN_MILLISECOND) /* by QEMU, after the last removal */
 #define ASK_AGAIN (5 * G_TIME_SPAN_SECOND) /* pcie_cap_slot_unplug_request_cb() in hw/pci/pcie.c */
 #define WAIT_STEP (50 * G_TIME_SPAN_MILLISECOND)
@@ -26,6 +27,8 @@ typedef struct
   char *driver;
   int group;
   gboolean unreadable;
+  gboolean stuck; /* libvirt's own rebind of it fails, once */
+  gboolean dropped_early;
   gboolean found; /* by its name, on this connection */
 } HostFunction;
 
@@ -262,7 +265,9 @@ forget_hostdev (Fake *fake, Hostdev *hostdev)
       fake->access[function->group] = FALSE;
       /* libvirt's own rebind races with siblings that hold the group. */
       if (hostdev->managed)
-        set_driver (function, group_in_qemu (fake, function->group) ? NULL : "nic");
+        set_driver (function,
+                    group_in_qemu (fake, function->group) || function->stuck ? NULL : "nic");
+      function->stuck = FALSE;
     }
   g_ptr_array_remove (fake->live, hostdev);
 }
@@ -320,6 +325,19 @@ end_domain (Fake *fake)
   fake->running = FALSE;
 }
 
+/* The guest lets go of @device. */
+static void
+let_go (Fake *fake, QemuDevice *device)
+{
+  const HostFunction *function = find_function (fake, &device->host);
+
+  device->gone_at = MIN (device->gone_at, fake->clock + EJECT_DELAY);
+  if (!function || !function->dropped_early)
+    return;
+  device->gone_at = fake->clock + EJECT_DELAY + LINGER;
+  g_ptr_array_remove (fake->live, find_hostdev (fake->live, &device->host));
+}
+
 /* The guest's system, if it listens, ejects the slot of @asked. */
 static void
 request_eject (Fake *fake, QemuDevice *asked)
@@ -340,7 +358,7 @@ request_eject (Fake *fake, QemuDevice *asked)
         continue;
       device->leaves = TRUE;
       if (!fake->silent)
-        device->gone_at = MIN (device->gone_at, fake->clock + EJECT_DELAY);
+        let_go (fake, device);
     }
 }
 
@@ -704,7 +722,7 @@ op_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error)
 
 /* Each is looked at, given back and looked at again, beside the others. */
 static GPtrArray *
-op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpointer data)
+op_bring_home (MfpOps *ops, const GArray *addresses, GArray *held)
 {
   Fake *fake = begin_together (ops);
   GPtrArray *functions = test_host_list ();
@@ -715,7 +733,8 @@ op_bring_home (MfpOps *ops, const GArray *addresses, MfpMayReturn may, gconstpoi
       const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
       MfpHostFunction *function = op_host_function (ops, address, NULL);
 
-      if (function && may (data, function))
+      if (function && mfp_driver_is_vfio (function->driver)
+          && !mfp_host_function_shares_group (function, held))
         {
           fake->given_back_at_once++;
           op_give_back (ops, address, NULL);
@@ -1124,17 +1143,17 @@ op_check_interrupt (MfpOps *ops, GError **error)
 }
 
 static gboolean
-op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, gboolean *other, char **refused,
-         GError **error)
+op_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
 {
   Fake *fake = self_of (ops);
 
   *refused = NULL;
-  *other = fake->reports_other;
   if (!begin (fake, FALSE, error))
     return FALSE;
   *refused = g_steal_pointer (&fake->rejected);
   let_time_pass (fake, fake->reports_other ? fake->clock + WAIT_STEP : until, awaited);
+  if (fake->reports_other && awaited)
+    g_hash_table_remove_all (awaited);
   fake->reports_other = FALSE;
   return op_check_interrupt (ops, error);
 }
@@ -1301,6 +1320,24 @@ void
 fake_report_other (Fake *fake)
 {
   fake->reports_other = TRUE;
+}
+
+void
+fake_drop_early (Fake *fake, const char *host)
+{
+  MfpPciAddress address;
+
+  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
+  find_function (fake, &address)->dropped_early = TRUE;
+}
+
+void
+fake_fail_rebind (Fake *fake, const char *host)
+{
+  MfpPciAddress address;
+
+  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
+  find_function (fake, &address)->stuck = TRUE;
 }
 
 void

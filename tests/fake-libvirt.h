@@ -82,6 +82,13 @@ guint fake_host_reads (const Fake *fake);
 /* The next wait ends soon: the domain reports something that is no removal. */
 void fake_report_other (Fake *fake);
 
+/* When the guest lets go of the slot of @host, QEMU takes longer for that function than
+ * for the rest, and somebody has libvirt drop it before. */
+void fake_drop_early (Fake *fake, const char *host);
+
+/* Libvirt fails to give @host back by itself when it drops it. */
+void fake_fail_rebind (Fake *fake, const char *host);
+
 /* Every look at the host function fails, and not because it is gone. */
 void fake_make_unreadable (Fake *fake, const char *host);
 

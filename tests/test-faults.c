@@ -712,6 +712,43 @@ test_waiting_leaves_the_host_alone (void)
   g_assert_cmpuint (fake_host_reads (fake), ==, 0);
 }
 
+/* Libvirt gives a cold-plugged card back by itself, and fails to for one function. */
+static void
+test_failed_rebind (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  cold_plugged (fake);
+  detach = detach_live (fake);
+  fake_fail_rebind (fake, "0000:01:00.2");
+  g_assert_true (run_told (fake, detach, &told, &error));
+  after = capture (fake);
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
+}
+
+/* That a function has left the domain does not say that it has left QEMU. */
+static void
+test_dropped_early (void)
+{
+  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
+  g_autoptr (State) before = capture (fake), after = NULL;
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  whole_attached (fake);
+  detach = detach_live (fake);
+  fake_drop_early (fake, "0000:01:00.1");
+  g_assert_true (run_told (fake, detach, &told, &error));
+  g_assert_cmpstr (fake_violation (fake), ==, NULL);
+  after = capture (fake);
+  g_assert_cmpstr (after->drivers, ==, before->drivers);
+}
+
 /* Two detaches of one card, planned at the same time: the later one finds all
  * done, and says so. */
 static void
@@ -1021,6 +1058,9 @@ main (int argc, char **argv)
                    test_unreadable_function);
   g_test_add_func ("/faults/detach/leaves-the-host-alone-while-it-waits",
                    test_waiting_leaves_the_host_alone);
+  g_test_add_func ("/faults/detach/mends-what-libvirt-fails-to-give-back", test_failed_rebind);
+  g_test_add_func ("/faults/detach/believes-qemu-not-libvirt-that-a-function-is-gone",
+                   test_dropped_early);
   g_test_add_func ("/faults/of-two-detaches-one-says-that-it-was-not-alone", test_two_detaches);
   g_test_add_func ("/faults/a-detach-that-begins-late-does-not-bring-the-note-back",
                    test_late_detach);

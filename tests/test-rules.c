@@ -189,10 +189,9 @@ let_pass (const World *world, gint64 time)
   while (world->ops->now (world->ops) < until)
     {
       g_autofree char *refused = NULL;
-      gboolean other;
 
       world->ops->wait (world->ops, MIN (until, world->ops->now (world->ops) + TICK), NULL,
-                        &other, &refused, NULL);
+                        &refused, NULL);
     }
 }
 

@@ -262,8 +262,8 @@ read_note (MfpOps *ops G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED, GError **er
 
 static gboolean
 no_event (MfpOps *ops G_GNUC_UNUSED, gint64 until G_GNUC_UNUSED,
-          GHashTable *awaited G_GNUC_UNUSED, gboolean *other G_GNUC_UNUSED,
-          char **refused G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+          GHashTable *awaited G_GNUC_UNUSED, char **refused G_GNUC_UNUSED,
+          GError **error G_GNUC_UNUSED)
 {
   return TRUE;
 }
