@@ -546,6 +546,18 @@ wait_for_opening (MfpLibvirt *libvirt, Opening *opening, gint64 until, GError **
   return TRUE;
 }
 
+/* What writes and reads JSON and XML is set up at its first use, which takes longer than
+ * a call: for what will be used, that had better be while the other side opens the
+ * connection. */
+static void
+warm_up (void)
+{
+  g_autofree char *command = mfp_qmp_list_devices ();
+  g_autoptr (MfpGuest) guest = mfp_guest_parse ("<domain/>", NULL);
+
+  mfp_qmp_check (command, NULL);
+}
+
 static gboolean
 connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
 {
@@ -557,6 +569,8 @@ connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
   g_mutex_init (&opening->mutex);
   g_cond_init (&opening->changed);
   g_thread_unref (g_thread_new ("open", open_connection, g_atomic_rc_box_acquire (opening)));
+  if (libvirt->interrupt)
+    warm_up ();
   if (!wait_for_opening (libvirt, opening, until, error))
     return FALSE;
   tell_call (libvirt, "virConnectOpenAuth", libvirt->uri, began);
@@ -793,20 +807,23 @@ op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
  * Homecoming:
  * @address: of what is to be given back, unless its group has one of
  * @held: (element-type MfpPciAddress)
+ * @seen: (nullable): how it was right before
  */
 typedef struct
 {
   MfpPciAddress address;
   GArray *held;
+  MfpHostFunction *seen;
 } Homecoming;
 
 static Homecoming *
-homecoming_new (const MfpPciAddress *address, GArray *held)
+homecoming_new (const MfpPciAddress *address, GArray *held, MfpHostFunction *seen)
 {
   Homecoming *homecoming = g_new (Homecoming, 1);
 
   homecoming->address = *address;
   homecoming->held = g_array_ref (held);
+  homecoming->seen = seen;
   return homecoming;
 }
 
@@ -816,20 +833,21 @@ homecoming_free (gpointer data)
   Homecoming *homecoming = data;
 
   g_array_unref (homecoming->held);
+  mfp_host_function_free (homecoming->seen);
   g_free (homecoming);
 }
 
-/* Libvirt gives back one function after the other, and each is looked at while others
- * wait for that. What was decided by one connection is not done on another: the handle
- * stays the same. */
+/* What was decided by one connection is not done on another: the handle stays the same. */
 static gpointer
 bring_home (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
 {
-  const Homecoming *homecoming = subject;
+  Homecoming *homecoming = subject;
   virNodeDevicePtr device = find_node_device (libvirt, &homecoming->address, NULL);
-  MfpHostFunction *function = device ? read_node_device (libvirt, device, NULL) : NULL;
+  MfpHostFunction *function = g_steal_pointer (&homecoming->seen);
 
-  if (!function || !mfp_driver_is_vfio (function->driver)
+  if (!function && device)
+    function = read_node_device (libvirt, device, NULL);
+  if (!function || !device || !mfp_driver_is_vfio (function->driver)
       || mfp_host_function_shares_group (function, homecoming->held))
     return function;
   mfp_host_function_free (function);
@@ -837,6 +855,8 @@ bring_home (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
   return read_node_device (libvirt, device, NULL);
 }
 
+/* Libvirt gives back one function after the other. So it is soon given one, and while it
+ * is busy with that, the next are looked at, and those that are back. */
 static GPtrArray *
 op_bring_home (MfpOps *ops, const GArray *addresses, GArray *held)
 {
@@ -847,9 +867,12 @@ op_bring_home (MfpOps *ops, const GArray *addresses, GArray *held)
   if (!ensure (libvirt, NULL))
     return NULL;
   for (guint i = 0; i < addresses->len; i++)
-    add_errand (errands, bring_home,
-                homecoming_new (&g_array_index (addresses, MfpPciAddress, i), held),
-                homecoming_free);
+    {
+      const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
+      MfpHostFunction *seen = i == 0 ? read_host_function (libvirt, address, NULL) : NULL;
+
+      add_errand (errands, bring_home, homecoming_new (address, held, seen), homecoming_free);
+    }
   /* After these, and beside those of them that last. */
   for (guint i = 0; libvirt->listeners && i < libvirt->listeners->len; i++)
     add_errand (errands, end_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
