@@ -22,8 +22,8 @@ typedef struct
 /* What is to be known, besides the XML. */
 typedef enum
 {
-  MFP_LOOK_DEVICES = 1 << 0, /* of QEMU */
-  MFP_LOOK_PCI = 1 << 1,     /* of QEMU */
+  MFP_LOOK_DEVICES = 1 << 0,   /* of QEMU */
+  MFP_LOOK_PCI = 1 << 1,       /* of QEMU */
   MFP_LOOK_EXPECTANT = 1 << 2, /* what the domain reports from then on will be waited for */
 } MfpLook;
 
