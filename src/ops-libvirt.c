@@ -847,8 +847,7 @@ bring_home (gpointer libvirt, gpointer subject, GError **error G_GNUC_UNUSED)
 
   if (!function && device)
     function = read_node_device (libvirt, device, NULL);
-  if (!function || !device || !mfp_driver_is_vfio (function->driver)
-      || mfp_host_function_shares_group (function, homecoming->held))
+  if (!function || !device || !mfp_host_function_can_return (function, homecoming->held))
     return function;
   mfp_host_function_free (function);
   give_back (libvirt, device, NULL);

@@ -734,8 +734,7 @@ op_bring_home (MfpOps *ops, const GArray *addresses, GArray *held)
       const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
       MfpHostFunction *function = op_host_function (ops, address, NULL);
 
-      if (function && mfp_driver_is_vfio (function->driver)
-          && !mfp_host_function_shares_group (function, held))
+      if (function && mfp_host_function_can_return (function, held))
         {
           fake->given_back_at_once++;
           op_give_back (ops, address, NULL);
