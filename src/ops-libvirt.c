@@ -553,9 +553,9 @@ static void
 warm_up (void)
 {
   g_autofree char *command = mfp_qmp_list_devices ();
-  g_autoptr (MfpGuest) guest = mfp_guest_parse ("<domain/>", NULL);
 
   mfp_qmp_check (command, NULL);
+  mfp_guest_free (mfp_guest_parse ("<domain/>", NULL));
 }
 
 static gboolean
