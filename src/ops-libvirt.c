@@ -718,13 +718,6 @@ op_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
   return ensure (libvirt, error) ? read_host_function (libvirt, address, error) : NULL;
 }
 
-/* Of @addresses (element-type MfpPciAddress) the one at @index, as a subject. */
-static gpointer
-copy_address (const GArray *addresses, guint index)
-{
-  return g_memdup2 (&g_array_index (addresses, MfpPciAddress, index), sizeof (MfpPciAddress));
-}
-
 /* A copy of each of @addresses (element-type MfpPciAddress), as subjects. */
 static GPtrArray *
 copy_addresses (const GArray *addresses)
@@ -732,7 +725,8 @@ copy_addresses (const GArray *addresses)
   GPtrArray *subjects = g_ptr_array_new_with_free_func (g_free);
 
   for (guint i = 0; i < addresses->len; i++)
-    g_ptr_array_add (subjects, copy_address (addresses, i));
+    g_ptr_array_add (subjects, g_memdup2 (&g_array_index (addresses, MfpPciAddress, i),
+                                          sizeof (MfpPciAddress)));
   return subjects;
 }
 
@@ -796,7 +790,6 @@ static gboolean
 op_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-
   virNodeDevicePtr device
       = ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
 
@@ -918,7 +911,7 @@ static char *
 op_metadata (MfpOps *ops, const char *uri, GError **error)
 {
   MfpLibvirt *libvirt = self_of (ops);
-  char *xml = NULL;
+  char *xml;
 
   if (!ensure_domain (libvirt, error))
     return NULL;

@@ -126,8 +126,7 @@ mfp_step_verify (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
                        "libvirt does not list %s any more: somebody detached it", host);
           return FALSE;
         }
-      if (mfp_function_is_exposed (function)
-          && !verify_function (run, function, error))
+      if (mfp_function_is_exposed (function) && !verify_function (run, function, error))
         return FALSE;
     }
   return TRUE;

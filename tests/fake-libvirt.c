@@ -1322,31 +1322,30 @@ fake_report_other (Fake *fake)
   fake->reports_other = TRUE;
 }
 
+static HostFunction *
+function_at (Fake *fake, const char *host)
+{
+  MfpPciAddress address = test_address (host);
+
+  return find_function (fake, &address);
+}
+
 void
 fake_drop_early (Fake *fake, const char *host)
 {
-  MfpPciAddress address;
-
-  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
-  find_function (fake, &address)->dropped_early = TRUE;
+  function_at (fake, host)->dropped_early = TRUE;
 }
 
 void
 fake_fail_rebind (Fake *fake, const char *host)
 {
-  MfpPciAddress address;
-
-  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
-  find_function (fake, &address)->stuck = TRUE;
+  function_at (fake, host)->stuck = TRUE;
 }
 
 void
 fake_make_unreadable (Fake *fake, const char *host)
 {
-  MfpPciAddress address;
-
-  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
-  find_function (fake, &address)->unreadable = TRUE;
+  function_at (fake, host)->unreadable = TRUE;
 }
 
 void
@@ -1358,10 +1357,7 @@ fake_lose_events (Fake *fake, guint count)
 void
 fake_pull_out (Fake *fake, const char *host)
 {
-  MfpPciAddress address;
-
-  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
-  g_ptr_array_remove (fake->functions, find_function (fake, &address));
+  g_ptr_array_remove (fake->functions, function_at (fake, host));
 }
 
 guint
@@ -1379,10 +1375,7 @@ fake_reject_removal (Fake *fake)
 void
 fake_bind (Fake *fake, const char *host, const char *driver)
 {
-  MfpPciAddress address;
-
-  g_assert_true (mfp_pci_address_parse (host, &address, NULL));
-  set_driver (find_function (fake, &address), driver);
+  set_driver (function_at (fake, host), driver);
 }
 
 void
