@@ -6,6 +6,7 @@
 #include "error.h"
 #include "qmp.h"
 #include "together.h"
+#include "xml.h"
 
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
@@ -1218,6 +1219,7 @@ libvirt_open (const char *uri, gboolean read_only, MfpInterrupt *interrupt,
   libvirt->removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   virSetErrorFunc (NULL, ignore_error);
+  mfp_xml_init ();
   if (interrupt)
     virEventRegisterDefaultImpl ();
   if (!connect_once (libvirt, G_MAXINT64, error))

@@ -11,6 +11,12 @@
 #define QUIET (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
 void
+mfp_xml_init (void)
+{
+  xmlInitParser ();
+}
+
+void
 mfp_xml_set_error (GError **error, const char *what)
 {
   const xmlError *last = xmlGetLastError ();

@@ -8,6 +8,14 @@
 #include "pci-address.h"
 
 /**
+ * mfp_xml_init:
+ *
+ * Sets libxml2 up. That is for one thread (libxml2 2.9 guards not all of it), and
+ * libvirt leaves it to the first reading: so it comes before there are threads.
+ */
+void mfp_xml_init (void);
+
+/**
  * mfp_xml_parse:
  * @text: a document, @length bytes
  * @what: what it is, for messages
