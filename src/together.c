@@ -37,7 +37,8 @@ typedef struct
 } Outcome;
 
 static Calls *
-calls_new (MfpTask task, MfpIsGone is_gone, gpointer data, GPtrArray *subjects, GDestroyNotify free_result)
+calls_new (MfpTask task, MfpIsGone is_gone, gpointer data, GPtrArray *subjects,
+           GDestroyNotify free_result)
 {
   Calls *calls = g_atomic_rc_box_new0 (Calls);
 
@@ -201,6 +202,53 @@ mfp_together (MfpTask task, MfpIsGone is_gone, gpointer data, GPtrArray *subject
   *left_behind = !run_threads (calls, MIN (at_once, subjects->len));
   if (!*left_behind)
     return take_results (calls, error);
-  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DISCONNECTED, "libvirt does not answer any more");
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DISCONNECTED,
+                       "libvirt does not answer any more");
   return NULL;
+}
+
+/**
+ * Errand:
+ * @task, @subject: a call
+ */
+typedef struct
+{
+  MfpTask task;
+  gpointer subject;
+  GDestroyNotify free_subject;
+} Errand;
+
+static void
+errand_free (gpointer data)
+{
+  Errand *errand = data;
+
+  if (errand->free_subject)
+    errand->free_subject (errand->subject);
+  g_free (errand);
+}
+
+GPtrArray *
+mfp_errands_new (void)
+{
+  return g_ptr_array_new_with_free_func (errand_free);
+}
+
+void
+mfp_errands_add (GPtrArray *errands, MfpTask task, gpointer subject, GDestroyNotify free_subject)
+{
+  Errand *errand = g_new0 (Errand, 1);
+
+  errand->task = task;
+  errand->subject = subject;
+  errand->free_subject = free_subject;
+  g_ptr_array_add (errands, errand);
+}
+
+gpointer
+mfp_errand_run (gpointer data, gpointer subject, GError **error)
+{
+  const Errand *errand = subject;
+
+  return errand->task (data, errand->subject, error);
 }

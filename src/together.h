@@ -31,3 +31,16 @@ typedef gboolean (*MfpIsGone) (gpointer data);
 GPtrArray *mfp_together (MfpTask task, MfpIsGone is_gone, gpointer data, GPtrArray *subjects,
                          guint at_once, GDestroyNotify free_result, gboolean *left_behind,
                          GError **error);
+
+/**
+ * mfp_errands_new:
+ *
+ * For calls of different kinds that are made together: the subjects of mfp_errand_run(),
+ * which makes the call that was added.
+ */
+GPtrArray *mfp_errands_new (void);
+
+/* @free_subject: (nullable). */
+void mfp_errands_add (GPtrArray *errands, MfpTask task, gpointer subject,
+                      GDestroyNotify free_subject);
+gpointer mfp_errand_run (gpointer data, gpointer errand, GError **error);
