@@ -185,6 +185,41 @@ test_left_behind (void)
   g_mutex_unlock (&silence.mutex);
 }
 
+static gpointer
+say_again (gpointer data G_GNUC_UNUSED, gpointer subject, GError **error G_GNUC_UNUSED)
+{
+  return subject;
+}
+
+static void
+note_freed (gpointer freed)
+{
+  g_atomic_int_inc ((gint *) freed);
+}
+
+static void
+test_errands (void)
+{
+  GPtrArray *errands = mfp_errands_new (), *results;
+  gint once = 0, total = 0, freed = 0;
+  char word[] = "word";
+  gboolean left_behind;
+
+  mfp_errands_add (errands, say_again, word, NULL);
+  mfp_errands_add (errands, count, &once, NULL);
+  mfp_errands_add (errands, say_again, &freed, note_freed);
+  results = mfp_together (mfp_errand_run, is_there, &total, errands, 8, NULL, &left_behind, NULL);
+  g_assert_cmpuint (results->len, ==, 3);
+  g_assert_true (g_ptr_array_index (results, 0) == word);
+  g_assert_true (g_ptr_array_index (results, 1) == &once);
+  g_assert_cmpint (once, ==, 1);
+  g_assert_cmpint (total, ==, 1);
+  g_assert_cmpint (freed, ==, 0);
+  g_ptr_array_unref (results);
+  g_ptr_array_unref (errands);
+  g_assert_cmpint (freed, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -194,5 +229,6 @@ main (int argc, char **argv)
   g_test_add_func ("/together/what-is-not-there-is-left-out-and-other-errors-count", test_errors);
   g_test_add_func ("/together/as-many-calls-are-under-way-as-may-be", test_at_once);
   g_test_add_func ("/together/calls-that-do-not-return-are-left-behind", test_left_behind);
+  g_test_add_func ("/together/calls-of-different-kinds", test_errands);
   return g_test_run ();
 }
