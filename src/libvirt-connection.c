@@ -286,16 +286,23 @@ connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
 {
   g_autoptr (Opening) opening = g_atomic_rc_box_new0 (Opening);
   gint64 began = g_get_monotonic_time ();
+  GThread *thread;
 
   opening->uri = g_strdup (libvirt->uri);
   opening->flags = libvirt->read_only ? VIR_CONNECT_RO : 0;
   g_mutex_init (&opening->mutex);
   g_cond_init (&opening->changed);
-  g_thread_unref (g_thread_new ("open", open_connection, g_atomic_rc_box_acquire (opening)));
+  thread = g_thread_new ("open", open_connection, g_atomic_rc_box_acquire (opening));
   if (libvirt->interrupt)
     warm_up ();
   if (!wait_for_opening (libvirt, opening, until, error))
-    return FALSE;
+    {
+      g_thread_unref (thread);
+      return FALSE;
+    }
+  /* OpenSSL, which libvirt's libraries bring, cleans up at the exit, and crashes if a thread
+   * that used it ends at that moment. */
+  g_thread_join (thread);
   mfp_libvirt_tell_call (libvirt, "virConnectOpenAuth", libvirt->uri, began);
   libvirt->connection = g_steal_pointer (&opening->connection);
   if (!libvirt->connection)
