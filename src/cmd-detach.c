@@ -168,19 +168,6 @@ check_consent (const GString *companions, GError **error)
   return FALSE;
 }
 
-static const MfpGuestDevice *
-find_alias (const MfpGuest *guest, const char *alias)
-{
-  for (guint i = 0; i < guest->devices->len; i++)
-    {
-      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
-
-      if (g_strcmp0 (device->alias, alias) == 0)
-        return device;
-    }
-  return NULL;
-}
-
 static gboolean
 same_place (const MfpQemuDevice *a, const MfpQemuDevice *b)
 {
@@ -200,7 +187,7 @@ learn_from_qemu (MfpCard *card, const MfpGuest *guest, const GPtrArray *pci, GSt
   for (guint i = 0; first && i < pci->len; i++)
     {
       const MfpQemuDevice *device = g_ptr_array_index (pci, i);
-      const MfpGuestDevice *known = find_alias (guest, device->id);
+      const MfpGuestDevice *known = mfp_guest_find_alias (guest, device->id);
       MfpFunction *function;
 
       if (!same_place (device, first) || (known && known->has_address))

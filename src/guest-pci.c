@@ -281,6 +281,19 @@ mfp_guest_find_host (const MfpGuest *guest, const MfpPciAddress *host)
 }
 
 const MfpGuestDevice *
+mfp_guest_find_alias (const MfpGuest *guest, const char *alias)
+{
+  for (guint i = 0; i < guest->devices->len; i++)
+    {
+      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
+
+      if (g_strcmp0 (device->alias, alias) == 0)
+        return device;
+    }
+  return NULL;
+}
+
+const MfpGuestDevice *
 mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
 {
   for (guint i = 0; i < guest->devices->len; i++)

@@ -92,11 +92,7 @@ error_code (MfpLibvirt *libvirt, const virError *error)
     case VIR_ERR_ACCESS_DENIED:
     case VIR_ERR_NO_SUPPORT:
       return MFP_ERROR_REFUSED;
-    case VIR_ERR_CONFIG_UNSUPPORTED:
-      return strstr (text, "non unique alias") ? MFP_ERROR_ALIAS_TAKEN : MFP_ERROR_FAILED;
-    default:
-      if (strstr (text, "no device found with alias")) /* virDomainDefFindDevice() */
-        return MFP_ERROR_NOT_FOUND;
+    default: /* what QEMU says is the same in all languages */
       return mfp_qmp_refusal_passes (text) ? MFP_ERROR_BUSY : MFP_ERROR_FAILED;
     }
 }

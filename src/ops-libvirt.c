@@ -8,8 +8,10 @@
 #include "libvirt-inventory.h"
 #include "libvirt-nodes.h"
 #include "qmp.h"
+#include "xml.h"
 
 #include <libvirt/libvirt-qemu.h>
+#include <string.h>
 
 /* ---- operations on the domain ---- */
 
@@ -76,6 +78,55 @@ fail_form (MfpLibvirt *libvirt, MfpForm form, GError **error)
                             : mfp_libvirt_fail_domain (libvirt, error);
 }
 
+/* Whether the running domain has a device called @alias; @unknown: when it cannot be read. */
+static gboolean
+has_alias (MfpLibvirt *libvirt, const char *alias, gboolean unknown)
+{
+  g_autofree char *xml = read_domain_xml (libvirt, MFP_LIVE, NULL);
+  g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
+
+  return guest ? mfp_guest_find_alias (guest, alias) != NULL : unknown;
+}
+
+/* The alias of the device @xml; the caller frees. */
+static char *
+alias_of (const char *xml)
+{
+  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "device", NULL);
+  const xmlNode *alias = doc ? mfp_xml_child (xmlDocGetRootElement (doc), "alias") : NULL;
+
+  return alias ? mfp_xml_attribute (alias, "name") : NULL;
+}
+
+/* That an alias is taken, or not there, is for libvirt 9.0 one error among others, whose
+ * text is in the language of its daemon. So it is looked at whether that is so. */
+static gboolean
+fail_attach (MfpLibvirt *libvirt, MfpForm form, const char *xml, GError **error)
+{
+  g_autofree char *alias = NULL;
+  GError *local = NULL;
+
+  fail_form (libvirt, form, &local);
+  if (form == MFP_LIVE && mfp_error_is (local, MFP_ERROR_FAILED))
+    alias = alias_of (xml);
+  if (alias && has_alias (libvirt, alias, FALSE))
+    mfp_error_recode (&local, MFP_ERROR_ALIAS_TAKEN);
+  g_propagate_error (error, local);
+  return FALSE;
+}
+
+static gboolean
+fail_alias (MfpLibvirt *libvirt, const char *alias, GError **error)
+{
+  GError *local = NULL;
+
+  mfp_libvirt_fail_domain (libvirt, &local);
+  if (mfp_error_is (local, MFP_ERROR_FAILED) && !has_alias (libvirt, alias, TRUE))
+    mfp_error_recode (&local, MFP_ERROR_NOT_FOUND);
+  g_propagate_error (error, local);
+  return FALSE;
+}
+
 static gboolean
 op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
 {
@@ -85,7 +136,7 @@ op_attach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
          && (CALL (libvirt, libvirt->name,
                    virDomainAttachDeviceFlags (libvirt->domain, xml, affects (form)))
                  == 0
-             || fail_form (libvirt, form, error));
+             || fail_attach (libvirt, form, xml, error));
 }
 
 static gboolean
@@ -114,7 +165,7 @@ op_detach_alias (MfpOps *ops, const char *alias, GError **error)
   return CALL (libvirt, alias,
                virDomainDetachDeviceAlias (libvirt->domain, alias, VIR_DOMAIN_AFFECT_LIVE))
              == 0
-         || mfp_libvirt_fail_domain (libvirt, error);
+         || fail_alias (libvirt, alias, error);
 }
 
 static char *

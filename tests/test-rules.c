@@ -377,7 +377,7 @@ alias_twice_is_refused (World *world)
   take_all (world, world->card);
   must (world, hold, first);
   done = hold (world, &same, &error);
-  assert_refused (done, &error, MFP_ERROR_ALIAS_TAKEN, "non unique alias");
+  assert_refused (done, &error, MFP_ERROR_ALIAS_TAKEN, first->alias);
   assert_has (world, world->card, F1, 0);
 
   /* the access to the group is as it was */
@@ -645,9 +645,9 @@ absent_is_not_found (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done = drop (world, function, &error);
 
-  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, "not found");
+  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, "");
   done = detach_alias (world, function, &error);
-  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, "no device found with alias");
+  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, function->alias);
 }
 
 static void

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Libvirtd's errors are in its own language: those that virt-mfplug tells apart, it tells by other means than their texts.
+# alone: restarts libvirtd
+set -euo pipefail
+# shellcheck source=/dev/null
+source /lab/lib.sh
+
+if ! command -v test-rules >/dev/null; then
+  skip "the rules" "LAB_PROGRAMS names no test-rules"
+  done_testing
+fi
+
+rule() { test-rules --connect qemu:///system -p "/rules/$1" $DOMAIN 0000:01:00 0000:03:00 0000:02:00; }
+
+passes "a guest runs" guest_restore unconfined
+LC_ALL=C.UTF-8 LANGUAGE=de passes "libvirtd starts with another language" libvirtd_restart
+runs 1 "a detach that it refuses" detach_alias ua-nothing
+like "$errors" "Keine Einheit gefunden" "it says so in that language"
+runs 0 "what is not there is known as such" rule detach-of-what-is-not-there-is-not-found
+like "$output" $'\n''ok 1 ' "which was tried"
+runs 0 "an alias that is taken is known as such" rule an-alias-that-is-taken-is-refused-as-such
+like "$output" $'\n''ok 1 ' "which was tried, too"
+passes "libvirtd starts as before" libvirtd_restart
+
+done_testing
