@@ -296,8 +296,6 @@ connect_once (MfpLibvirt *libvirt, gint64 until, GError **error)
       g_thread_unref (thread);
       return FALSE;
     }
-  /* OpenSSL, which libvirt's libraries bring, cleans up at the exit, and crashes if a thread
-   * that used it ends at that moment. */
   g_thread_join (thread);
   mfp_libvirt_tell_call (libvirt, "virConnectOpenAuth", libvirt->uri, began);
   libvirt->connection = g_steal_pointer (&opening->connection);
