@@ -106,7 +106,7 @@ const MfpBus *mfp_guest_bus (const MfpGuest *guest, guint index);
 const MfpGuestDevice *mfp_guest_find_host (const MfpGuest *guest,
                                            const MfpPciAddress *host);
 
-/* The device of any kind whose alias is @alias, or NULL. */
+/* The device that is on PCI, or has a host function, and is called @alias, or NULL. */
 const MfpGuestDevice *mfp_guest_find_alias (const MfpGuest *guest, const char *alias);
 
 /* The device of any kind that uses the host function @host, or NULL. */

@@ -11,6 +11,7 @@
 #include "xml.h"
 
 #include <libvirt/libvirt-qemu.h>
+#include <libvirt/virterror.h>
 #include <string.h>
 
 /* ---- operations on the domain ---- */
@@ -78,16 +79,6 @@ fail_form (MfpLibvirt *libvirt, MfpForm form, GError **error)
                             : mfp_libvirt_fail_domain (libvirt, error);
 }
 
-/* Whether the running domain has a device called @alias; @unknown: when it cannot be read. */
-static gboolean
-has_alias (MfpLibvirt *libvirt, const char *alias, gboolean unknown)
-{
-  g_autofree char *xml = read_domain_xml (libvirt, MFP_LIVE, NULL);
-  g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
-
-  return guest ? mfp_guest_find_alias (guest, alias) != NULL : unknown;
-}
-
 /* The alias of the device @xml; the caller frees. */
 static char *
 alias_of (const char *xml)
@@ -98,30 +89,42 @@ alias_of (const char *xml)
   return alias ? mfp_xml_attribute (alias, "name") : NULL;
 }
 
-/* That an alias is taken, or not there, is for libvirt 9.0 one error among others, whose
- * text is in the language of its daemon. So it is looked at whether that is so. */
+/* That the alias of @xml is taken libvirt tells by the words only, which are in the language
+ * of its daemon ("non unique alias detected: %s", virDomainDeviceDefValidateAlias()): but no
+ * other error of this code names the alias. */
 static gboolean
 fail_attach (MfpLibvirt *libvirt, MfpForm form, const char *xml, GError **error)
 {
-  g_autofree char *alias = NULL;
+  gboolean unsupported = virGetLastErrorCode () == VIR_ERR_CONFIG_UNSUPPORTED;
+  g_autofree char *alias = unsupported ? alias_of (xml) : NULL;
   GError *local = NULL;
 
   fail_form (libvirt, form, &local);
-  if (form == MFP_LIVE && mfp_error_is (local, MFP_ERROR_FAILED))
-    alias = alias_of (xml);
-  if (alias && has_alias (libvirt, alias, FALSE))
+  if (alias && mfp_error_is (local, MFP_ERROR_FAILED) && strstr (local->message, alias))
     mfp_error_recode (&local, MFP_ERROR_ALIAS_TAKEN);
   g_propagate_error (error, local);
   return FALSE;
 }
 
+/* Whether the running domain has a device called @alias, as far as can be read. */
+static gboolean
+may_have (MfpLibvirt *libvirt, const char *alias)
+{
+  g_autofree char *xml = read_domain_xml (libvirt, MFP_LIVE, NULL);
+  g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
+
+  return !guest || mfp_guest_find_alias (guest, alias);
+}
+
+/* That there is no device called @alias is for libvirt 9.0 an internal error among others
+ * (virDomainDefFindDevice()). */
 static gboolean
 fail_alias (MfpLibvirt *libvirt, const char *alias, GError **error)
 {
   GError *local = NULL;
 
   mfp_libvirt_fail_domain (libvirt, &local);
-  if (mfp_error_is (local, MFP_ERROR_FAILED) && !has_alias (libvirt, alias, TRUE))
+  if (mfp_error_is (local, MFP_ERROR_FAILED) && !may_have (libvirt, alias))
     mfp_error_recode (&local, MFP_ERROR_NOT_FOUND);
   g_propagate_error (error, local);
   return FALSE;
