@@ -9,5 +9,5 @@
   "(intel_iommu=on; amd_iommu is on by default)"
 
 /* A sentence for a message of libvirt's or QEMU's, or NULL: nothing is known
- * about it. */
+ * about it. Libvirt's it knows in English only. */
 const char *mfp_advice (const char *message);

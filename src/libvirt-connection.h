@@ -55,6 +55,7 @@ struct _MfpLibvirt
   char *refused;
 };
 
+/* virNodeDeviceFree() as a GDestroyNotify. */
 void mfp_libvirt_free_node_device (gpointer device);
 
 /* What owns @ops. */
@@ -72,9 +73,12 @@ gboolean mfp_libvirt_connect (MfpLibvirt *libvirt, GError **error);
 /* Whether there is a connection, and the other side answers on it as far as is known. */
 gboolean mfp_libvirt_is_alive (const MfpLibvirt *libvirt);
 
-/* Makes sure that it is so, and that there is the domain, which may be no more if it is
- * transient. Not for several threads. */
+/* Makes sure that it is so: connects again for 30 s at most. Not for several threads.
+ * MFP_ERROR_INTERRUPTED, or what libvirt said last. */
 gboolean mfp_libvirt_ensure (MfpLibvirt *libvirt, GError **error);
+
+/* The same, and that there is the chosen domain on the connection. MFP_ERROR_DOMAIN_GONE: it
+ * was transient, and is no more. */
 gboolean mfp_libvirt_ensure_domain (MfpLibvirt *libvirt, GError **error);
 
 /* As in ops.h. */

@@ -7,6 +7,7 @@
 
 #include "libvirt-connection.h"
 
+/* The function @device as it is now; the caller owns it. MFP_ERROR_NOT_FOUND. */
 MfpHostFunction *mfp_libvirt_read_node_device (MfpLibvirt *libvirt, virNodeDevicePtr device,
                                                GError **error);
 

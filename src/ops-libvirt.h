@@ -70,5 +70,5 @@ typedef struct
                            gboolean disks, GError **error);
 } MfpLibvirtApi;
 
-/* The module has nothing else. */
-extern const MfpLibvirtApi mfp_libvirt_api;
+/* The module shows nothing else. */
+extern const MfpLibvirtApi mfp_libvirt_api __attribute__ ((visibility ("default")));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The few operations on libvirt that planning and executing need. Real life
- * has them from ops-libvirt.c; the fault tests from a model of libvirt and
- * QEMU.
+ * has them from ops-libvirt.c and what is beside it; the fault tests from a model
+ * of libvirt and QEMU.
  *
  * Errors of every operation, besides MFP_ERROR_FAILED with what libvirt said:
  * MFP_ERROR_DISCONNECTED: the connection broke, and whether the operation took
