@@ -952,14 +952,16 @@ op_detach (MfpOps *ops, MfpForm form, const char *xml, GError **error)
 {
   Fake *fake = self_of (ops);
   Hostdev *asked, *hostdev;
+  g_autofree char *host = NULL;
 
   if (!begin (fake, TRUE, error) || (form == MFP_LIVE && !need_running (fake, error)))
     return FALSE;
   asked = parse_hostdev (xml);
   hostdev = find_hostdev (form == MFP_LIVE ? fake->live : fake->config, &asked->host);
+  host = mfp_pci_address_format (&asked->host);
   hostdev_free (asked);
   if (!hostdev)
-    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: device not found");
+    return refuse (error, MFP_ERROR_NOT_FOUND, "libvirt says: host pci device %s not found", host);
   if (form == MFP_CONFIG)
     g_ptr_array_remove (fake->config, hostdev);
   else if (!detach_live (fake, hostdev, error))

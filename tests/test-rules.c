@@ -642,10 +642,11 @@ static void
 absent_is_not_found (World *world)
 {
   const MfpFunction *function = function_of (world->card, 1);
+  g_autofree char *host = mfp_function_describe (function);
   g_autoptr (GError) error = NULL;
   gboolean done = drop (world, function, &error);
 
-  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, "");
+  assert_refused (done, &error, MFP_ERROR_NOT_FOUND, host);
   done = detach_alias (world, function, &error);
   assert_refused (done, &error, MFP_ERROR_NOT_FOUND, function->alias);
 }
