@@ -254,7 +254,7 @@ wait_for_opening (MfpLibvirt *libvirt, Opening *opening, gint64 until, GError **
                            g_get_monotonic_time () + MFP_TICK);
       done = opening->done;
       g_mutex_unlock (&opening->mutex);
-      if (!done && !libvirt->ops.check_interrupt (&libvirt->ops, error))
+      if (!done && !mfp_libvirt_check_interrupt (&libvirt->ops, error))
         return FALSE;
       if (!done && g_get_monotonic_time () >= until)
         {

@@ -25,7 +25,7 @@ void mfp_libvirt_stop_listening (MfpLibvirt *libvirt);
 void mfp_libvirt_add_stopping (MfpLibvirt *libvirt, GPtrArray *errands);
 void mfp_libvirt_forget_listeners (MfpLibvirt *libvirt);
 
-/* What the guest rejected before was the request of somebody else. */
+/* Forgets what the guest rejected: before a request, that was somebody else's. */
 void mfp_libvirt_drop_refusal (MfpLibvirt *libvirt);
 
 /* As in ops.h. */

@@ -58,6 +58,13 @@ read_host_function (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **
   return device ? mfp_libvirt_read_node_device (libvirt, device, error) : NULL;
 }
 
+/* The same as find_node_device(), on a connection that is there. */
+static virNodeDevicePtr
+ensure_node_device (MfpLibvirt *libvirt, const MfpPciAddress *address, GError **error)
+{
+  return mfp_libvirt_ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
+}
+
 MfpHostFunction *
 mfp_libvirt_host_function (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
@@ -117,8 +124,7 @@ gboolean
 mfp_libvirt_take (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = mfp_libvirt_of (ops);
-  virNodeDevicePtr device
-      = mfp_libvirt_ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
+  virNodeDevicePtr device = ensure_node_device (libvirt, address, error);
 
   return device
          && (CALL (libvirt, virNodeDeviceGetName (device),
@@ -138,8 +144,7 @@ gboolean
 mfp_libvirt_give_back (MfpOps *ops, const MfpPciAddress *address, GError **error)
 {
   MfpLibvirt *libvirt = mfp_libvirt_of (ops);
-  virNodeDevicePtr device
-      = mfp_libvirt_ensure (libvirt, error) ? find_node_device (libvirt, address, error) : NULL;
+  virNodeDevicePtr device = ensure_node_device (libvirt, address, error);
 
   return device && give_back (libvirt, device, error);
 }
