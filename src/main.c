@@ -4,10 +4,8 @@
  */
 #include "config.h"
 
-#include "main.h"
-
-#include "command.h"
-#include "error.h"
+#include "base/error.h"
+#include "commands/command.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -95,7 +93,7 @@ run_command (MfpInvocation *invocation)
 }
 
 int
-mfp_main (int argc, const char **argv)
+main (int argc, char **argv)
 {
   char *uri = NULL;
   int quiet = 0, verbose = 0, version = 0, help = 0;
@@ -114,11 +112,11 @@ mfp_main (int argc, const char **argv)
   g_auto (GStrv) words = NULL;
   int result, status;
 
-  /* What people read; the rest of a locale is a dozen files, and nothing here is for it. */
+  /* Not LC_ALL: numbers have the same form in every language. */
   setlocale (LC_CTYPE, "");
   setlocale (LC_MESSAGES, "");
   signal (SIGPIPE, SIG_IGN); /* a reader who has gone must not end a run between two steps */
-  context = poptGetContext (NULL, argc, argv, table, POPT_CONTEXT_POSIXMEHARDER);
+  context = poptGetContext (NULL, argc, (const char **) argv, table, POPT_CONTEXT_POSIXMEHARDER);
   poptSetOtherOptionHelp (context, "[OPTION...] COMMAND ...");
   while ((result = poptGetNextOpt (context)) >= 0)
     ;

@@ -3,7 +3,7 @@
 
 #include "common.h"
 
-#include "monitor.h"
+#include "libvirt/monitor.h"
 
 char *
 test_load (const char *directory, const char *name)

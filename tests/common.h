@@ -5,11 +5,11 @@
  */
 #pragma once
 
-#include "card.h"
-#include "error.h"
-#include "guest-pci.h"
-#include "host-device.h"
-#include "ops.h"
+#include "base/error.h"
+#include "libvirt/ops.h"
+#include "model/card.h"
+#include "model/guest-pci.h"
+#include "model/host-device.h"
 
 #include <glib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
 /* A document for --file, and all that is made of it. */
 #include "config.h"
 
-#include "autoptr.h"
+#include "base/autoptr.h"
 #include "fuzz.h"
-#include "hostdev-xml.h"
-#include "qmp.h"
+#include "model/hostdev-xml.h"
+#include "model/qmp.h"
 
 #include <json-glib/json-glib.h>
 #include <string.h>

@@ -2,12 +2,12 @@
 /* The XML of a domain, and all that is computed from it. */
 #include "config.h"
 
-#include "admission.h"
-#include "autoptr.h"
+#include "base/autoptr.h"
+#include "base/xml.h"
 #include "fuzz.h"
-#include "hostdev-xml.h"
-#include "plan.h"
-#include "xml.h"
+#include "model/hostdev-xml.h"
+#include "plan/plan.h"
+#include "plan/preflight.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #include "config.h"
 
 #include "fuzz.h"
-#include "host-device.h"
-#include "host-use.h"
+#include "model/host-device.h"
+#include "model/host-use.h"
 
 static void
 check_function (const MfpHostFunction *function)

@@ -7,8 +7,8 @@
 #include "config.h"
 
 #include "fuzz.h"
-#include "selection.h"
-#include "text.h"
+#include "base/text.h"
+#include "model/selection.h"
 
 #include <string.h>
 

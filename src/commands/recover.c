@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * recover: for each record that an attach left in the running domain, finds
+ * out from libvirt and QEMU how far things are, and finishes or undoes them.
+ * What has no record of ours is not touched.
+ */
+#include "config.h"
+
+#include "base/error.h"
+#include "commands/command.h"
+#include "libvirt/monitor.h"
+#include "plan/plan.h"
+
+/* How the card of a record is. */
+typedef enum
+{
+  WHOLE,  /* in the guest, as it should be */
+  LOOSE,  /* in the guest, but libvirt no longer lists some of it */
+  BROKEN, /* anything else, or meant to leave: to be taken back */
+} Condition;
+
+/* What to do about one record. */
+typedef struct
+{
+  Condition condition;
+  MfpCard *card;
+  GPtrArray *lost; /* MfpFunction, owned by the card */
+} Finding;
+
+static void
+finding_free (gpointer data)
+{
+  Finding *finding = data;
+
+  mfp_card_free (finding->card);
+  g_ptr_array_unref (finding->lost);
+  g_free (finding);
+}
+
+/* Leaves out leftovers that somebody detached: the guest never saw them, and
+ * they are not to come back unasked. */
+static void
+skip_detached_leftovers (MfpCard *card, const MfpGuest *guest)
+{
+  for (guint i = card->functions->len; i-- > 0;)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (!mfp_function_is_exposed (function) && !mfp_guest_find_host (guest, &function->host))
+        g_ptr_array_remove_index (card->functions, i);
+    }
+}
+
+static Finding *
+examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
+{
+  Finding *finding = g_new0 (Finding, 1);
+  gboolean complete = TRUE;
+
+  finding->card = mfp_card_from_guest (guest, NULL, record);
+  finding->lost = g_ptr_array_new ();
+  for (guint i = 0; i < finding->card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (finding->card->functions, i);
+      const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
+
+      if (mfp_function_is_exposed (function))
+        complete = complete && g_hash_table_contains (devices, function->alias);
+      if (!device && g_hash_table_contains (devices, function->alias))
+        g_ptr_array_add (finding->lost, function);
+      /* libvirt can hold again what it thinks unassigned, not function 0. */
+      if (function->guest_function == 0)
+        complete = complete && device && device->has_address;
+    }
+  if (!complete || record->leaving)
+    finding->condition = BROKEN;
+  else
+    finding->condition = finding->lost->len ? LOOSE : WHOLE;
+  if (finding->condition == LOOSE)
+    skip_detached_leftovers (finding->card, guest);
+  return finding;
+}
+
+/* Only what is not as it should be: (element-type Finding). */
+static GPtrArray *
+examine_all (MfpTarget *target, GError **error)
+{
+  g_autoptr (GPtrArray) findings = g_ptr_array_new_with_free_func (finding_free);
+  g_autoptr (GHashTable) devices = NULL;
+
+  /* The records end with the running domain, and so do its hostdevs. */
+  if (!target->seen.live || target->seen.live->records->len == 0)
+    return g_steal_pointer (&findings);
+  devices = mfp_monitor_list_devices (target->ops, error);
+  /* QEMU is asked when no change is under way, as one of the run that died may be. */
+  if (!devices || !mfp_target_look_again (target, error))
+    return NULL;
+  for (guint i = 0; i < target->seen.live->records->len; i++)
+    {
+      Finding *finding
+          = examine (target->seen.live, g_ptr_array_index (target->seen.live->records, i), devices);
+
+      if (finding->condition == WHOLE)
+        finding_free (finding);
+      else
+        g_ptr_array_add (findings, finding);
+    }
+  return g_steal_pointer (&findings);
+}
+
+static MfpPlan *
+make_plan (const MfpTarget *target, Finding *finding)
+{
+  g_autofree char *name = mfp_guest_bus_qemu_name (
+      target->seen.live, mfp_guest_bus (target->seen.live, finding->card->slot.bus));
+  MfpCard *card = g_steal_pointer (&finding->card);
+
+  return finding->condition == LOOSE ? mfp_plan_mend (card, name, finding->lost)
+                                     : mfp_plan_detach (card, TRUE, NULL);
+}
+
+static char *
+describe_plans (const GPtrArray *plans)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < plans->len; i++)
+    {
+      g_autofree char *steps = mfp_plan_describe (g_ptr_array_index (plans, i));
+
+      g_string_append (text, steps);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Adds the failure of a further card to *@all (nullable), whose exit status is that
+ * of the gravest: what is left, then what is pending. */
+static void
+add_failure (GError **all, GError *failure)
+{
+  int status = mfp_error_exit_status (failure);
+
+  if (!*all)
+    {
+      *all = failure;
+      return;
+    }
+  mfp_error_append (all, "%s", failure->message);
+  if (status == MFP_ERROR_LEFT
+      || (status == MFP_ERROR_PENDING && mfp_error_exit_status (*all) != MFP_ERROR_LEFT))
+    mfp_error_recode (all, (MfpError) status);
+  g_error_free (failure);
+}
+
+/* Runs each plan, whatever became of those before, until a signal comes. */
+static gboolean
+run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+           const GPtrArray *plans, GError **error)
+{
+  GError *failures = NULL;
+
+  for (guint i = 0; i < plans->len && !mfp_interrupt_came (target->interrupt); i++)
+    {
+      GError *local = NULL;
+
+      if (!mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
+        add_failure (&failures, local);
+    }
+  if (!failures)
+    return TRUE;
+  g_propagate_error (error, failures);
+  return FALSE;
+}
+
+static char *
+report (MfpTarget *target, const MfpInvocation *invocation, const GPtrArray *plans)
+{
+  g_autoptr (GPtrArray) cards = g_ptr_array_new ();
+
+  for (guint i = 0; i < plans->len; i++)
+    g_ptr_array_add (cards, ((const MfpPlan *) g_ptr_array_index (plans, i))->card);
+  return mfp_target_report (
+      target, invocation,
+      (MfpReport){ .command = "recover", .changed = plans->len > 0, .cards = cards });
+}
+
+static char *
+recover (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+         GError **error)
+{
+  g_autoptr (GPtrArray) findings = examine_all (target, error);
+  g_autoptr (GPtrArray) plans = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_plan_free);
+
+  if (!findings)
+    return NULL;
+  for (guint i = 0; i < findings->len; i++)
+    g_ptr_array_add (plans, make_plan (target, g_ptr_array_index (findings, i)));
+  if (options->dry_run && plans->len > 0)
+    return describe_plans (plans);
+  if (!run_plans (target, invocation, options, plans, error))
+    return NULL;
+  return report (target, invocation, plans);
+}
+
+char *
+mfp_cmd_recover (MfpInvocation *invocation, GError **error)
+{
+  g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
+  static const char usage[]
+      = "[OPTION...] DOMAIN\n\n"
+        "Finishes or undoes what interrupted runs left in the running domain.\n"
+        "With --dry-run it shows what would be done.\n" MFP_DOMAIN_HELP;
+  const struct poptOption table[] = {
+    MFP_DRY_RUN_OPTION (&options, "print what would be done and touch nothing"),
+    MFP_WAIT_OPTIONS (&options),
+    POPT_TABLEEND,
+  };
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *help = NULL;
+  g_autoptr (MfpTarget) target = NULL;
+
+  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
+    return NULL;
+  if (help)
+    return g_steal_pointer (&help);
+  if (g_strv_length (arguments) != 1)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "recover takes one domain");
+      return NULL;
+    }
+  target = mfp_target_open (invocation, &options,
+                            options.dry_run ? MFP_ACCESS_ASK : MFP_ACCESS_CHANGE, arguments[0],
+                            error);
+  return target ? recover (target, invocation, &options, error) : NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "model/hint.h"
+
+#include <glib.h>
+#include <string.h>
+
+const char *
+mfp_advice (const char *message)
+{
+  static const struct
+  {
+    const char *part;
+    const char *advice;
+  } known[] = {
+    /* qemuHostdevPreparePCIDevicesCheckSupport(): no IOMMU group, or no /dev/vfio/vfio */
+    { "host doesn't support VFIO PCI passthrough",
+      "The host has no IOMMU, or no VFIO: " MFP_ADVICE_IOMMU ", and load the module vfio-pci "
+      "(modprobe vfio-pci)." },
+    /* virPCIProbeStubDriver(), later virPCIProbeDriver() */
+    { "module vfio",
+      "The host's kernel has no module vfio-pci, or does not let it be loaded: modprobe vfio-pci "
+      "says why." },
+    /* vfio_get_group() in hw/vfio/common.c */
+    { "is not viable",
+      "Something else in the card's IOMMU group has a host driver by now: virt-mfplug list "
+      "shows the group." },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (known); i++)
+    if (strstr (message, known[i].part))
+      return known[i].advice;
+  return NULL;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "model/host-use.h"
+
+#include "base/error.h"
+#include "base/xml.h"
+
+#include <string.h>
+
+/* Base classes of the PCI Code and ID Assignment Specification. */
+#define CLASS_STORAGE 0x01
+#define CLASS_NETWORK 0x02
+#define CLASS_SERIAL_BUS 0x0c /* USB, FireWire, Fibre Channel */
+#define BASE_CLASS(class_code) ((class_code) >> 16)
+
+static char *
+describe_network (const xmlNode *net)
+{
+  g_autofree char *name = mfp_xml_text (mfp_xml_child (net, "interface"));
+
+  if (!name || !mfp_xml_attribute_is (mfp_xml_child (net, "link"), "state", "up"))
+    return NULL;
+  return g_strdup_printf ("network interface %s, which is up", name);
+}
+
+static char *
+describe_disk (const xmlNode *storage)
+{
+  g_autofree char *path = mfp_xml_text (mfp_xml_child (storage, "block"));
+  g_autofree char *type = mfp_xml_text (mfp_xml_child (storage, "drive_type"));
+
+  return path && g_strcmp0 (type, "disk") == 0 ? g_strdup_printf ("disk %s", path) : NULL;
+}
+
+static char *
+describe (const xmlNode *device)
+{
+  const xmlNode *capability = mfp_xml_child (device, "capability");
+
+  if (mfp_xml_attribute_is (capability, "type", "net"))
+    return describe_network (capability);
+  if (mfp_xml_attribute_is (capability, "type", "storage"))
+    return describe_disk (capability);
+  return NULL;
+}
+
+MfpHostUse *
+mfp_host_use_parse (const char *xml, GError **error)
+{
+  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "node device", error);
+  g_autoptr (MfpHostUse) use = g_new0 (MfpHostUse, 1);
+  const xmlNode *root;
+
+  if (!doc)
+    return NULL;
+  root = xmlDocGetRootElement (doc);
+  use->parent = mfp_xml_text (mfp_xml_child (root, "parent"));
+  if (!use->parent)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED,
+                           "a node device of libvirt's has no parent");
+      return NULL;
+    }
+  use->text = describe (root);
+  return g_steal_pointer (&use);
+}
+
+void
+mfp_host_use_free (MfpHostUse *use)
+{
+  if (!use)
+    return;
+  g_free (use->parent);
+  g_free (use->text);
+  g_free (use);
+}
+
+gboolean
+mfp_class_has_networks (guint class_code)
+{
+  return BASE_CLASS (class_code) == CLASS_NETWORK;
+}
+
+gboolean
+mfp_class_has_disks (guint class_code)
+{
+  return BASE_CLASS (class_code) == CLASS_STORAGE || BASE_CLASS (class_code) == CLASS_SERIAL_BUS;
+}

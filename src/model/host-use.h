@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the host uses a PCI function for, as far as libvirt's node devices tell:
+ * network interfaces that are up, and disks. (They do not tell of mounts.)
+ */
+#pragma once
+
+#include "model/pci-address.h"
+
+/**
+ * MfpHostUse:
+ * @parent: name of the node device that it belongs to
+ * @text: (nullable): "network interface eth0, which is up"; NULL: nothing that
+ *   somebody would miss
+ */
+typedef struct
+{
+  char *parent;
+  char *text;
+} MfpHostUse;
+
+/**
+ * mfp_host_use_parse:
+ * @xml: a node device document
+ *
+ * Returns: the caller frees; NULL on error (MFP_ERROR_FAILED: no parent).
+ */
+MfpHostUse *mfp_host_use_parse (const char *xml, GError **error);
+void mfp_host_use_free (MfpHostUse *use);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpHostUse, mfp_host_use_free)
+
+/* Which node devices can be a use of a function of class @class_code. */
+gboolean mfp_class_has_networks (guint class_code);
+gboolean mfp_class_has_disks (guint class_code);

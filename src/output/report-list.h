@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the list command tells, as text or as JSON.
+ */
+#pragma once
+
+#include "output/inventory.h"
+#include "output/report.h"
+
+/**
+ * mfp_report_host_list:
+ * @devices: (element-type MfpHostDevice)
+ * @all: whether these are all devices of the host, and not its cards alone
+ *
+ * The caller frees.
+ */
+char *mfp_report_host_list (const GPtrArray *devices, gboolean all, MfpFormat format);
+
+/**
+ * MfpGuestList:
+ * @cards: (element-type MfpGuestCard)
+ * @all: whether these are all host devices of the guest
+ * @qemu_asked: whether QEMU was asked for them
+ */
+typedef struct
+{
+  const MfpGuest *guest;
+  const GPtrArray *cards;
+  gboolean all;
+  gboolean qemu_asked;
+} MfpGuestList;
+
+/* The caller frees. */
+char *mfp_report_guest_list (const MfpGuestList *list, MfpFormat format);
+
+/**
+ * mfp_report_slots:
+ * @slots: (element-type MfpSlot): those of @guest
+ *
+ * The caller frees.
+ */
+char *mfp_report_slots (const MfpGuest *guest, const GPtrArray *slots, MfpFormat format);

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+#include "model/card.h"
+
+#include <libxml/parser.h>
+
+/* All functions of the devices that @wanted names, on a host with two: 01:00
+ * of four functions, 02:00 of two. */
+static GPtrArray *
+named_devices (const GArray *wanted)
+{
+  static const char *const addresses[] = {
+    "0000:01:00.0", "0000:01:00.1", "0000:01:00.2",
+    "0000:01:00.3", "0000:02:00.0", "0000:02:00.1",
+  };
+  GPtrArray *host = test_host_list ();
+
+  FOR_EACH (i, addresses)
+    for (guint j = 0; j < wanted->len; j++)
+      {
+        MfpPciAddress address = test_address (addresses[i]);
+
+        if (mfp_pci_address_same_slot (&address,
+                                       &g_array_index (wanted, MfpSelection, j).host))
+          {
+            g_ptr_array_add (host, test_host_function (addresses[i], "e1000e",
+                                                       MFP_NO_IOMMU_GROUP, addresses[i]));
+            break;
+          }
+      }
+  return host;
+}
+
+typedef struct
+{
+  const char *name;
+  const char *words;
+  MfpRest rest;
+  const char *expected;
+  const char *message;
+} Row;
+
+static const Row selections[] = {
+  { "a-whole-device-by-its-own-numbers", "01:00", MFP_REST_KEEP,
+    "0000:01:00.0=0 0000:01:00.1=1 0000:01:00.2=2 0000:01:00.3=3", NULL },
+  { "a-part-by-its-own-numbers", "01:00.0,2", MFP_REST_KEEP, "0000:01:00.0=0 0000:01:00.2=2",
+    NULL },
+  { "a-part-in-any-order", "01:00.2,0", MFP_REST_KEEP, "0000:01:00.2=2 0000:01:00.0=0", NULL },
+  { "a-mapping", "01:00.1=0,01:00.3=1", MFP_REST_KEEP, "0000:01:00.1=0 0000:01:00.3=1", NULL },
+  { "several-devices-packed", "02:00.1 01:00.3 02:00.0", MFP_REST_KEEP,
+    "0000:02:00.1=0 0000:01:00.3=1 0000:02:00.0=2", NULL },
+  { "whole-devices-packed", "02:00 01:00.*", MFP_REST_KEEP,
+    "0000:02:00.0=0 0000:02:00.1=1 0000:01:00.0=2 0000:01:00.1=3 0000:01:00.2=4 0000:01:00.3=5",
+    NULL },
+  { "the-rest-held", "01:00.1=0,01:00.3=1 02:00.0=2", MFP_REST_UNASSIGNED,
+    "0000:01:00.1=0 0000:01:00.3=1 0000:02:00.0=2 "
+    "0000:01:00.0=left 0000:01:00.2=left 0000:02:00.1=left",
+    NULL },
+  { "no-rest-to-hold", "02:00", MFP_REST_UNASSIGNED, "0000:02:00.0=0 0000:02:00.1=1", NULL },
+
+  { "a-device-that-is-not-there", "03:00", MFP_REST_KEEP, NULL,
+    "the host has no PCI device 0000:03:00" },
+  { "a-function-that-is-not-there-and-lists-the-others", "02:00.0,2", MFP_REST_KEEP, NULL,
+    "the host has no PCI device 0000:02:00.2; that device has 0000:02:00.0, 0000:02:00.1" },
+  { "no-function-0-and-suggests-a-mapping", "01:00.1,3", MFP_REST_KEEP, NULL,
+    "a mapping that works: 0000:01:00.1=0,0000:01:00.3=1" },
+  { "no-function-0-of-a-mapping", "01:00.0=1", MFP_REST_KEEP, NULL,
+    "no function becomes guest function 0" },
+  { "a-mapping-of-some", "01:00.0=0,01:00.1", MFP_REST_KEEP, NULL,
+    "some functions are given a guest function and some are not" },
+  { "two-on-one-guest-function", "01:00.0=0,01:00.1=0", MFP_REST_KEEP, NULL,
+    "host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
+};
+
+static void
+test_from_selections (gconstpointer data)
+{
+  const Row *row = data;
+  g_auto (GStrv) words = g_strsplit (row->words, " ", -1);
+  g_autoptr (GArray) wanted = mfp_selection_parse ((const char *const *) words, NULL, NULL);
+  g_autoptr (GPtrArray) host = named_devices (wanted);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = mfp_card_from_selections (wanted, host, row->rest, &error);
+  g_autofree char *text = card ? test_describe_card (card) : NULL;
+
+  g_assert_cmpstr (text, ==, row->expected);
+  if (row->expected)
+    g_assert_no_error (error);
+  else
+    assert_error (error, MFP_ERROR_REFUSED, row->message);
+}
+
+/* A card of host functions and guest functions, numbers below. */
+static MfpCard *
+card_of (const char *const *hosts, const int *guests, guint count)
+{
+  MfpCard *card = mfp_card_new ();
+
+  for (guint i = 0; i < count; i++)
+    {
+      MfpPciAddress host = test_address (hosts[i]);
+
+      mfp_card_add (card, &host, guests[i]);
+    }
+  return card;
+}
+
+/* 01:00.0 to 01:00.(@count - 1), @guests of them. */
+static MfpCard *
+simple_card (const int *guests, guint count)
+{
+  static const char *const hosts[] = {
+    "0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3", "0000:01:00.4",
+    "0000:01:00.5", "0000:01:00.6", "0000:01:00.7", "0000:01:01.0", "0000:01:01.1",
+  };
+
+  return card_of (hosts, guests, count);
+}
+
+static void
+test_defaults (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 3 }, 1);
+  const MfpFunction *function = g_ptr_array_index (card->functions, 0);
+
+  g_assert_true (function->managed);
+  g_assert_false (function->take);
+  g_assert_null (function->alias);
+  g_assert_cmpint (function->guest_function, ==, 3);
+  g_assert_false (card->has_slot);
+}
+
+static void
+test_find (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 2, 0, MFP_LEFTOVER }, 3);
+  MfpPciAddress second = test_address ("0000:01:00.1"), absent = test_address ("0001:01:00.1");
+
+  g_assert_true (mfp_card_find_host (card, &second) == g_ptr_array_index (card->functions, 1));
+  g_assert_null (mfp_card_find_host (card, &absent));
+  g_assert_true (mfp_card_find_guest (card, 2) == g_ptr_array_index (card->functions, 0));
+  g_assert_null (mfp_card_find_guest (card, 1));
+}
+
+static void
+test_count_exposed (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER, 7, MFP_LEFTOVER }, 4);
+
+  g_assert_cmpuint (mfp_card_count_exposed (card), ==, 2);
+  g_assert_true (mfp_function_is_exposed (g_ptr_array_index (card->functions, 0)));
+  g_assert_false (mfp_function_is_exposed (g_ptr_array_index (card->functions, 1)));
+}
+
+static void
+test_check_eight (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card
+      = simple_card ((int[]){ 0, 1, 2, 3, 4, 5, 6, 7, MFP_LEFTOVER, MFP_LEFTOVER }, 10);
+
+  g_assert_true (mfp_card_check (card, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_check_nine (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, 2, 3, 4, 5, 6, 7, 8 }, 9);
+
+  g_assert_false (mfp_card_check (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "9 functions were named, and a guest slot holds 8");
+}
+
+static void
+test_check_same_host (void)
+{
+  static const char *const hosts[] = { "0000:01:00.0", "0000:01:00.1", "0000:01:00.0" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, 1, 2 }, 3);
+
+  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 12;
+  g_assert_false (mfp_card_check (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "line 12: host function 0000:01:00.0 is named twice");
+}
+
+/* Held or not, a host function is taken once. */
+static void
+test_check_same_leftover (void)
+{
+  static const char *const hosts[] = { "0000:01:00.0", "0000:01:00.1", "0000:01:00.1" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_LEFTOVER, MFP_LEFTOVER }, 3);
+
+  g_assert_false (mfp_card_check (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.1 is named twice");
+}
+
+static void
+test_check_same_guest (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 2, 2 }, 3);
+
+  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 9;
+  g_assert_false (mfp_card_check (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "line 9: host functions 0000:01:00.1 and 0000:01:00.2 would both become guest "
+                "function 2");
+}
+
+static void
+test_check_leftovers_alone (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_LEFTOVER, MFP_LEFTOVER }, 2);
+
+  g_assert_false (mfp_card_check (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "no function becomes guest function 0");
+  assert_lacks (error->message, "mapping");
+}
+
+static void
+test_check_nothing (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = mfp_card_new ();
+
+  g_assert_false (mfp_card_check (card, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+}
+
+static void
+test_number (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card (
+      (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_LEFTOVER, MFP_GUEST_FUNCTION_UNSET }, 3);
+  g_autofree char *text = NULL;
+
+  g_assert_true (mfp_card_number_functions (card, &error));
+  g_assert_no_error (error);
+  text = test_describe_card (card);
+  g_assert_cmpstr (text, ==, "0000:01:00.0=0 0000:01:00.1=left 0000:01:00.2=2");
+}
+
+/* A leftover of another device does not change who is function 0. */
+static void
+test_number_foreign_leftover (void)
+{
+  static const char *const hosts[] = { "0000:01:00.2", "0000:02:00.0", "0000:01:00.0" };
+  g_autoptr (MfpCard) card = card_of (
+      hosts, (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_LEFTOVER, MFP_GUEST_FUNCTION_UNSET }, 3);
+  g_autofree char *text = NULL;
+
+  g_assert_true (mfp_card_number_functions (card, NULL));
+  text = test_describe_card (card);
+  g_assert_cmpstr (text, ==, "0000:01:00.2=2 0000:02:00.0=left 0000:01:00.0=0");
+}
+
+static void
+test_number_some (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_GUEST_FUNCTION_UNSET }, 2);
+
+  g_assert_false (mfp_card_number_functions (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "say it for each or for none");
+}
+
+static void
+set_slot (MfpCard *card, const char *slot)
+{
+  card->slot = test_address (slot);
+  card->has_slot = TRUE;
+}
+
+static const char *
+alias_at (const MfpCard *card, guint index)
+{
+  return ((MfpFunction *) g_ptr_array_index (card->functions, index))->alias;
+}
+
+static void
+set_user_alias (MfpCard *card, guint index, const char *alias)
+{
+  MfpFunction *function = g_ptr_array_index (card->functions, index);
+
+  g_free (function->alias);
+  function->alias = g_strdup (alias);
+  function->user_alias = TRUE;
+}
+
+static void
+test_name (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_LEFTOVER, 0, 3, 1 }, 4);
+
+  set_slot (card, "0000:05:1f");
+  g_assert_true (mfp_card_name_functions (card, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-0000-01-00-0");
+  g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-0000-01-00-1");
+  g_assert_cmpstr (alias_at (card, 2), ==, "ua-mfplug-slot-0000-05-1f");
+  g_assert_cmpstr (alias_at (card, 3), ==, "ua-mfplug-0000-01-00-3");
+  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 2));
+}
+
+static void
+test_name_again (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1 }, 2);
+
+  set_slot (card, "0000:05:00");
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  set_slot (card, "0000:04:00");
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-slot-0000-04-00");
+}
+
+static void
+test_name_keeps_user_alias (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, 2 }, 3);
+
+  set_slot (card, "0000:05:00");
+  set_user_alias (card, 0, "ua-mine");
+  set_user_alias (card, 1, "ua-own");
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  g_assert_cmpstr (alias_at (card, 0), ==, "ua-mine");
+  g_assert_cmpstr (alias_at (card, 1), ==, "ua-own");
+  g_assert_cmpstr (alias_at (card, 2), ==, "ua-mfplug-slot-0000-05-00");
+}
+
+static void
+test_name_no_lock (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, MFP_LEFTOVER }, 3);
+
+  set_slot (card, "0000:05:00");
+  set_user_alias (card, 1, "ua-own");
+  g_assert_null (mfp_card_lock (card));
+  g_assert_false (mfp_card_name_functions (card, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "every non-zero function has an <alias> of its own");
+}
+
+static void
+test_lock_first (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 1, 0 }, 2);
+
+  set_slot (card, "0000:05:00");
+  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 0));
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-slot-0000-05-00");
+}
+
+/* The plug of a single function is atomic, and a leftover, which may outlive
+ * the slot, never has its lock. */
+static void
+test_lock_single (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER }, 2);
+
+  set_slot (card, "0000:05:00");
+  g_assert_null (mfp_card_lock (card));
+  g_assert_true (mfp_card_name_functions (card, &error));
+  g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-0000-01-00-0");
+  g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-0000-01-00-1");
+}
+
+static char *
+describe_state (const MfpCard *card)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      g_autofree char *host = mfp_function_describe (function);
+
+      g_string_append_printf (text, "%s%s=%d %s %s%s%s", i ? "\n" : "", host,
+                              function->guest_function, function->alias ? function->alias : "-",
+                              function->driver ? function->driver : "-",
+                              function->take ? " take" : "", function->managed ? " managed" : "");
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* The record knows which of the held ones the guest sees. */
+static void
+test_from_guest_record (void)
+{
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+  const MfpRecord *record = g_ptr_array_index (guest->records, 0);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, NULL, record);
+  g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
+  g_autofree char *text = describe_state (card);
+
+  g_assert_cmpstr (text, ==,
+                   "0000:81:00.2=2 ua-mfplug-slot-0000-06-00 igb take managed\n"
+                   "0000:81:00.1=-2 ua-mfplug-0000-81-00-1 vfio-pci\n"
+                   "0000:81:00.3=-2 ua-mfplug-0000-81-00-3 - take managed\n"
+                   "0000:81:00.0=0 ua-mfplug-0000-81-00-0 igb take managed");
+  g_assert_true (card->has_slot);
+  g_assert_cmpstr (slot, ==, "0000:06:00");
+  g_assert_cmpstr (card->record_id, ==, "0011223344556677");
+}
+
+static void
+test_from_guest_selection (void)
+{
+  static const char *const words[] = { "02:00", NULL };
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
+  g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
+  g_autofree char *text = describe_state (card);
+
+  g_assert_cmpstr (text, ==, "0000:02:00.0=0 hostdev0 - managed");
+  g_assert_cmpstr (slot, ==, "0000:07:00");
+  g_assert_true (card->has_slot);
+  g_assert_null (card->record_id);
+}
+
+/* Without the record all that is known of a held function is that. */
+static void
+test_from_guest_held (void)
+{
+  static const char *const words[] = { "81:00.2", NULL };
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
+  g_autofree char *text = describe_state (card);
+
+  g_assert_cmpstr (text, ==, "0000:81:00.2=-2 ua-mfplug-slot-0000-06-00 -");
+  g_assert_false (card->has_slot);
+}
+
+/* An attach that died early wrote down more than the guest has. */
+static void
+test_from_guest_recorded_alone (void)
+{
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-free.xml");
+  MfpPciAddress slot = test_address ("0000:07:00");
+  g_autoptr (MfpRecord) record = mfp_record_new ("run", &slot);
+  g_autoptr (MfpCard) card = NULL;
+  g_autofree char *text = NULL;
+
+  mfp_record_add (record, &(MfpRecordFunction){ .host = test_address ("0000:01:00.0"),
+                                                .guest_function = 0,
+                                                .alias = (char *) "ua-x",
+                                                .driver = (char *) "e1000e",
+                                                .taken = TRUE });
+  card = mfp_card_from_guest (guest, NULL, record);
+  text = describe_state (card);
+  g_assert_cmpstr (text, ==, "0000:01:00.0=0 ua-x e1000e take");
+  g_assert_cmpstr (card->record_id, ==, "run");
+}
+
+static void
+test_from_guest_first_device (void)
+{
+  static const char *const words[] = { "01:00", NULL };
+  g_autoptr (MfpGuest) guest = test_guest (
+      "<domain type='kvm'><name>vm</name><devices>"
+      "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+      "<address bus='1' slot='0'/></source><address type='pci' bus='4' slot='0' function='3'/>"
+      "</hostdev></devices></domain>");
+  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
+  g_autofree char *slot = mfp_pci_address_format (&card->slot);
+  g_autofree char *text = describe_state (card);
+
+  g_assert_cmpstr (text, ==, "0000:01:00.0=3 - - managed");
+  g_assert_cmpstr (slot, ==, "0000:04:00.0"); /* of a slot, function 0 */
+  assert_contains (((MfpFunction *) g_ptr_array_index (card->functions, 0))->xml, "<hostdev ");
+}
+
+static void
+test_from_guest_nothing (void)
+{
+  static const char *const words[] = { "03:00", NULL };
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
+
+  g_assert_cmpuint (card->functions->len, ==, 0);
+  g_assert_false (card->has_slot);
+}
+
+static void
+test_to_record (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER }, 2);
+  MfpFunction *first = g_ptr_array_index (card->functions, 0);
+  g_autoptr (MfpRecord) record = NULL;
+  const MfpRecordFunction *noted;
+
+  set_slot (card, "0000:05:00");
+  mfp_card_name_functions (card, NULL);
+  first->driver = g_strdup ("e1000e");
+  first->take = TRUE;
+  card->record_id = g_strdup ("run");
+  record = mfp_card_to_record (card, FALSE);
+
+  g_assert_cmpstr (record->id, ==, "run");
+  g_assert_false (record->leaving);
+  g_assert_true (mfp_pci_address_equal (&record->slot, &card->slot));
+  g_assert_cmpuint (record->functions->len, ==, 2);
+  noted = g_ptr_array_index (record->functions, 0);
+  g_assert_cmpint (noted->guest_function, ==, 0);
+  g_assert_cmpstr (noted->alias, ==, "ua-mfplug-0000-01-00-0");
+  g_assert_cmpstr (noted->driver, ==, "e1000e");
+  g_assert_true (noted->taken);
+  noted = g_ptr_array_index (record->functions, 1);
+  g_assert_cmpint (noted->guest_function, ==, MFP_LEFTOVER);
+  g_assert_null (noted->driver);
+  g_assert_false (noted->taken);
+}
+
+/* libvirt gives a managed function back itself, which may go wrong. */
+static void
+test_to_record_leaving (void)
+{
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, 2 }, 3);
+  g_autoptr (MfpRecord) leaving = NULL;
+
+  set_slot (card, "0000:05:00");
+  mfp_card_name_functions (card, NULL);
+  ((MfpFunction *) g_ptr_array_index (card->functions, 1))->managed = FALSE;
+  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->managed = FALSE;
+  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->take = TRUE;
+  leaving = mfp_card_to_record (card, TRUE);
+  g_assert_true (leaving->leaving);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->taken);
+  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->managed);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->taken);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->managed);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->managed);
+  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->taken);
+}
+
+static void
+test_to_selections (void)
+{
+  static const char *const hosts[] = { "0000:02:00.1", "0000:01:00.3" };
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_LEFTOVER }, 2);
+  g_autoptr (GArray) named = mfp_card_to_selections (card);
+
+  g_assert_cmpuint (named->len, ==, 2);
+  for (guint i = 0; i < 2; i++)
+    {
+      const MfpSelection *selection = &g_array_index (named, MfpSelection, i);
+      g_autofree char *text = mfp_pci_address_format (&selection->host);
+
+      g_assert_cmpstr (text, ==, hosts[i]);
+      g_assert_false (selection->whole);
+      g_assert_cmpint (selection->guest_function, ==, MFP_GUEST_FUNCTION_UNSET);
+    }
+}
+
+static void
+test_adopt_aliases (void)
+{
+  static const char *const hosts[] = { "0000:02:00.0", "0000:81:00.2", "0000:01:00.0" };
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, 1, 2 }, 3);
+  g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
+
+  set_slot (card, "0000:05:00");
+  mfp_card_name_functions (card, NULL);
+  mfp_card_adopt_aliases (card, guest);
+  g_assert_cmpstr (alias_at (card, 0), ==, "hostdev0");
+  g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-slot-0000-06-00");
+  g_assert_null (alias_at (card, 2));
+}
+
+static void
+test_free (void)
+{
+  MfpCard *card = simple_card ((int[]){ 0 }, 1);
+  MfpFunction *function = g_ptr_array_index (card->functions, 0);
+
+  function->tuning = xmlParseDoc (BAD_CAST "<hostdev><rom bar='on'/></hostdev>");
+  mfp_card_free (card);
+  mfp_card_free (NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  FOR_EACH (i, selections)
+    test_add_row (selections[i].expected ? "/card/from-selections/makes-"
+                                         : "/card/from-selections/refuses-",
+                  selections[i].name, &selections[i], test_from_selections);
+  g_test_add_func ("/card/add/is-managed-by-default", test_defaults);
+  g_test_add_func ("/card/find/by-host-and-by-guest-function", test_find);
+  g_test_add_func ("/card/count-exposed/leaves-out-leftovers", test_count_exposed);
+  g_test_add_func ("/card/check/accepts-eight-functions-and-leftovers", test_check_eight);
+  g_test_add_func ("/card/check/refuses-nine-functions", test_check_nine);
+  g_test_add_func ("/card/check/refuses-a-host-function-twice-with-its-line",
+                   test_check_same_host);
+  g_test_add_func ("/card/check/refuses-a-leftover-twice", test_check_same_leftover);
+  g_test_add_func ("/card/check/refuses-a-guest-function-twice-with-its-line",
+                   test_check_same_guest);
+  g_test_add_func ("/card/check/refuses-leftovers-alone", test_check_leftovers_alone);
+  g_test_add_func ("/card/check/refuses-an-empty-card", test_check_nothing);
+  g_test_add_func ("/card/number/keeps-numbers-and-leftovers", test_number);
+  g_test_add_func ("/card/number/ignores-leftovers-of-another-device",
+                   test_number_foreign_leftover);
+  g_test_add_func ("/card/number/refuses-when-some-are-given", test_number_some);
+  g_test_add_func ("/card/name/locks-with-the-first-exposed-non-zero-function", test_name);
+  g_test_add_func ("/card/name/follows-the-slot", test_name_again);
+  g_test_add_func ("/card/name/keeps-user-aliases", test_name_keeps_user_alias);
+  g_test_add_func ("/card/name/refuses-when-no-function-is-left-to-lock", test_name_no_lock);
+  g_test_add_func ("/card/lock/may-be-the-first-of-the-list", test_lock_first);
+  g_test_add_func ("/card/lock/a-single-function-and-leftovers-need-none", test_lock_single);
+  g_test_add_func ("/card/from-guest/reads-the-record", test_from_guest_record);
+  g_test_add_func ("/card/from-guest/reads-a-selection", test_from_guest_selection);
+  g_test_add_func ("/card/from-guest/held-without-record-is-a-leftover", test_from_guest_held);
+  g_test_add_func ("/card/from-guest/includes-what-only-the-record-has",
+                   test_from_guest_recorded_alone);
+  g_test_add_func ("/card/from-guest/keeps-the-element-and-the-slot",
+                   test_from_guest_first_device);
+  g_test_add_func ("/card/from-guest/may-be-empty", test_from_guest_nothing);
+  g_test_add_func ("/card/to-record/holds-all-that-is-needed-to-return", test_to_record);
+  g_test_add_func ("/card/to-record/leaving-names-what-libvirt-gives-back",
+                   test_to_record_leaving);
+  g_test_add_func ("/card/to-selections/names-each-function", test_to_selections);
+  g_test_add_func ("/card/adopt-aliases/takes-the-guest-s", test_adopt_aliases);
+  g_test_add_func ("/card/free/frees-tuning-and-takes-null", test_free);
+  return g_test_run ();
+}

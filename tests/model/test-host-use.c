@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+#include "base/error.h"
+#include "model/host-use.h"
+
+#define NET(link)                                                                                 \
+  "<device><name>net_eth0_52</name><parent>pci_0000_01_00_0</parent><capability type='net'>"      \
+  "<interface>eth0</interface><address>52:54:00:00:00:01</address>" link                          \
+  "<capability type='80203'/></capability></device>"
+#define DISK(type, block)                                                                         \
+  "<device><name>block_sda</name><parent>scsi_0_0_0_0</parent><capability type='storage'>" block  \
+  "<bus>scsi</bus><drive_type>" type "</drive_type></capability></device>"
+
+static void
+test_uses (void)
+{
+  static const struct
+  {
+    const char *xml, *parent, *text;
+  } rows[] = {
+    { NET ("<link speed='1000' state='up'/>"), "pci_0000_01_00_0",
+      "network interface eth0, which is up" },
+    { NET ("<link state='down'/>"), "pci_0000_01_00_0", NULL },
+    { NET (""), "pci_0000_01_00_0", NULL },
+    { DISK ("disk", "<block>/dev/sda</block>"), "scsi_0_0_0_0", "disk /dev/sda" },
+    { DISK ("cdrom", "<block>/dev/sr0</block>"), "scsi_0_0_0_0", NULL },
+    { DISK ("disk", ""), "scsi_0_0_0_0", NULL },
+    { "<device><parent>x</parent><capability type='usb'/></device>", "x", NULL },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (MfpHostUse) use = mfp_host_use_parse (rows[i].xml, &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpstr (use->parent, ==, rows[i].parent);
+      g_assert_cmpstr (use->text, ==, rows[i].text);
+    }
+}
+
+static void
+test_no_parent (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (mfp_host_use_parse ("<device/>", &error));
+  assert_error (error, MFP_ERROR_FAILED, "has no parent");
+}
+
+/* An Ethernet and an InfiniBand controller; SATA, NVMe and USB; a GPU. */
+static void
+test_classes (void)
+{
+  g_assert_true (mfp_class_has_networks (0x020000));
+  g_assert_true (mfp_class_has_networks (0x020700));
+  g_assert_false (mfp_class_has_networks (0x010802));
+  g_assert_true (mfp_class_has_disks (0x010601));
+  g_assert_true (mfp_class_has_disks (0x010802));
+  g_assert_true (mfp_class_has_disks (0x0c0330));
+  g_assert_false (mfp_class_has_disks (0x020000));
+  g_assert_false (mfp_class_has_disks (0x030000));
+  g_assert_false (mfp_class_has_networks (0));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/host-use/tells-of-disks-and-of-networks-that-are-up", test_uses);
+  g_test_add_func ("/host-use/refuses-what-belongs-nowhere", test_no_parent);
+  g_test_add_func ("/host-use/is-looked-for-by-class", test_classes);
+  return g_test_run ();
+}

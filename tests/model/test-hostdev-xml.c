@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+#include "base/xml.h"
+#include "model/hostdev-xml.h"
+
+#define NAME "card.xml"
+#define OPEN "<hostdev mode='subsystem' type='pci' managed='yes'>"
+#define CLOSE "</hostdev>"
+#define SOURCE(f)                                                                              \
+  "<source><address domain='0x0000' bus='0x01' slot='0x00' function='" #f "'/></source>"
+#define GUEST(f)                                                                               \
+  "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='" #f "'/>"
+#define HELD "<address type='unassigned'/>"
+/* One function with whatever comes after its source. */
+#define ONE(f, more) OPEN SOURCE (f) more CLOSE
+#define TWO(more) "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (1, GUEST (1) more) "\n</devices>"
+
+static MfpCard *
+parse (const char *text, GError **error)
+{
+  return mfp_devices_parse (text, strlen (text), NAME, error);
+}
+
+static MfpCard *
+parse_fine (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  MfpCard *card = parse (text, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (card);
+  return card;
+}
+
+static const MfpFunction *
+function_at (const MfpCard *card, guint index)
+{
+  return g_ptr_array_index (card->functions, index);
+}
+
+/* ---- documents that are fine ---- */
+
+typedef struct
+{
+  const char *name;
+  const char *text;
+  const char *card;
+  const char *slot; /* NULL: left open */
+} Good;
+
+static const Good good[] = {
+  { "whole-with-addresses", TWO (""), "0000:01:00.0=0 0000:01:00.1=1", "0000:05:00" },
+  { "a-single-hostdev", ONE (0, GUEST (0)), "0000:01:00.0=0", "0000:05:00" },
+  { "a-single-hostdev-without-address", ONE (0, ""), "0000:01:00.0=0", NULL },
+  { "no-addresses-keep-numbers", "<devices>" ONE (2, "") ONE (0, "") "</devices>",
+    "0000:01:00.2=2 0000:01:00.0=0", NULL },
+  { "no-addresses-of-several-devices-pack",
+    "<devices>" ONE (3, "") OPEN
+    "<source><address bus='2' slot='0'/></source>" CLOSE "</devices>",
+    "0000:01:00.3=0 0000:02:00.0=1", NULL },
+  { "a-mapping", "<devices>" ONE (1, GUEST (0)) ONE (3, GUEST (1)) "</devices>",
+    "0000:01:00.1=0 0000:01:00.3=1", "0000:05:00" },
+  { "leftovers", "<devices>" ONE (1, HELD) ONE (0, GUEST (0)) "</devices>",
+    "0000:01:00.1=left 0000:01:00.0=0", "0000:05:00" },
+  { "leftovers-without-other-addresses", "<devices>" ONE (1, HELD) ONE (0, "") "</devices>",
+    "0000:01:00.1=left 0000:01:00.0=0", NULL },
+  { "a-declaration-and-comments",
+    "<?xml version='1.0' encoding='UTF-8'?>\n<!-- mine --><devices><!-- x -->" ONE (0, "")
+    "</devices>",
+    "0000:01:00.0=0", NULL },
+  { "another-encoding",
+    "<?xml version='1.0' encoding='ISO-8859-1'?><devices><!-- \xe4 -->" ONE (0, "") "</devices>",
+    "0000:01:00.0=0", NULL },
+  { "the-driver-of-a-live-domain", ONE (0, "<driver name='vfio'/>"), "0000:01:00.0=0", NULL },
+  { "multifunction-on", ONE (0, "<address type='pci' domain='0' bus='5' slot='0' function='0' "
+                                "multifunction='on'/>"),
+    "0000:01:00.0=0", "0000:05:00" },
+};
+
+static void
+test_good (gconstpointer data)
+{
+  const Good *row = data;
+  g_autoptr (MfpCard) card = parse_fine (row->text);
+  g_autofree char *text = test_describe_card (card);
+  g_autofree char *slot = card->has_slot ? mfp_pci_address_format_slot (&card->slot) : NULL;
+
+  g_assert_cmpstr (text, ==, row->card);
+  g_assert_cmpstr (slot, ==, row->slot);
+  g_assert_cmpuint (card->slot.function, ==, 0);
+}
+
+static void
+test_managed (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (
+      "<devices>" ONE (0, "") "<hostdev mode='subsystem' type='pci' managed='no'>" SOURCE (1)
+      CLOSE "<hostdev mode='subsystem' type='pci'>" SOURCE (2) CLOSE "</devices>");
+
+  g_assert_true (function_at (card, 0)->managed);
+  g_assert_false (function_at (card, 1)->managed);
+  g_assert_false (function_at (card, 2)->managed); /* libvirt's default */
+}
+
+static void
+test_lines (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+
+  g_assert_cmpuint (function_at (card, 0)->line, ==, 2);
+  g_assert_cmpuint (function_at (card, 1)->line, ==, 3);
+}
+
+static void
+test_user_alias (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (ONE (0, "<alias name='ua-My_gpu-0'/>"));
+
+  g_assert_true (function_at (card, 0)->user_alias);
+  g_assert_cmpstr (function_at (card, 0)->alias, ==, "ua-My_gpu-0");
+}
+
+/* One of ours comes from a document of a running domain. */
+static void
+test_own_alias (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (ONE (0, "<alias name='ua-mfplug-0000-09-00-0'/>"));
+
+  g_assert_false (function_at (card, 0)->user_alias);
+  g_assert_null (function_at (card, 0)->alias);
+}
+
+/* ---- documents that are not ---- */
+
+typedef struct
+{
+  const char *name;
+  const char *text;
+  const char *message;
+} Bad;
+
+static const Bad bad[] = {
+  { "nothing", "", "card.xml:" },
+  { "text", "devices", "card.xml:1: not well-formed XML" },
+  { "an-open-element", "<devices>\n" ONE (0, "") "\n", "card.xml:3: not well-formed XML" },
+  { "another-root", "\n<domain/>", "card.xml:2: <domain> is neither <devices> nor <hostdev>" },
+  { "an-empty-document", "<devices>\n</devices>", "card.xml:1: <devices> names no function" },
+  { "another-device", "<devices>\n" ONE (0, "") "\n<disk/></devices>",
+    "card.xml:3: <disk> is not a <hostdev mode='subsystem' type='pci'>" },
+  { "a-usb-hostdev", "<devices>\n<hostdev mode='subsystem' type='usb'/></devices>",
+    "card.xml:2: <hostdev> is not a <hostdev mode='subsystem' type='pci'>" },
+  { "a-hostdev-without-mode", "<hostdev type='pci'>" SOURCE (0) CLOSE,
+    "card.xml:1: <hostdev> is not a" },
+  { "a-hostdev-with-an-unknown-attribute",
+    "<hostdev mode='subsystem' type='pci' sgio='filtered'>" SOURCE (0) CLOSE,
+    "card.xml:1: <hostdev sgio=...> cannot be honoured" },
+  { "a-managed-that-is-neither-yes-nor-no",
+    "<hostdev mode='subsystem' type='pci' managed='maybe'>" SOURCE (0) CLOSE,
+    "card.xml:1: " },
+  { "a-hostdev-without-source", "<devices>\n\n" OPEN CLOSE "</devices>",
+    "card.xml:3: <hostdev> has no <source>" },
+  { "a-source-without-address", OPEN "\n<source/>" CLOSE,
+    "card.xml:2: <source> holds no PCI address of the host" },
+  { "a-source-with-a-bad-address",
+    OPEN "\n<source>\n<address domain='0' bus='1' slot='0x20' function='0'/></source>" CLOSE,
+    "card.xml:2: <source> holds no PCI address of the host" },
+  { "a-source-of-another-kind", OPEN "<source><vendor id='1'/></source>" CLOSE,
+    "card.xml:1: <source> holds no PCI address of the host" },
+  { "a-source-with-an-attribute",
+    OPEN "\n<source writeFiltering='no'><address bus='1' slot='0'/></source>" CLOSE,
+    "card.xml:2: <source writeFiltering=...> cannot be honoured" },
+  { "an-alias-of-libvirt-s", OPEN SOURCE (0) "\n<alias name='hostdev0'/>" CLOSE,
+    "card.xml:2: <alias name='hostdev0'>: libvirt keeps only names that begin with 'ua-'" },
+  { "an-alias-with-a-dot", OPEN SOURCE (0) "\n<alias name='ua-a.b'/>" CLOSE,
+    "card.xml:2: <alias name='ua-a.b'>" },
+  { "an-alias-with-a-space", ONE (0, "<alias name='ua-a b'/>"), "<alias name='ua-a b'>" },
+  { "an-alias-without-name", OPEN SOURCE (0) "\n<alias/>" CLOSE, "card.xml:2: <alias name=''>" },
+  { "an-address-of-another-type",
+    OPEN SOURCE (0) "\n<address type='drive' bus='0' slot='0'/>" CLOSE,
+    "card.xml:2: this is not a guest PCI address" },
+  { "an-address-without-type",
+    OPEN SOURCE (0) "\n<address domain='0' bus='5' slot='0' function='0'/>" CLOSE,
+    "card.xml:2: this is not a guest PCI address" },
+  { "an-address-out-of-range",
+    OPEN SOURCE (0) "\n<address type='pci' bus='5' slot='0' function='8'/>" CLOSE,
+    "card.xml:2: this is not a guest PCI address" },
+  { "an-address-without-slot", ONE (0, "<address type='pci'/>"),
+    "card.xml:1: this is not a guest PCI address" },
+  { "two-guest-slots",
+    "<devices>\n" ONE (0, GUEST (0)) "\n" OPEN SOURCE (1)
+    "\n<address type='pci' bus='6' slot='0' function='1'/>" CLOSE "</devices>",
+    "card.xml:4: this guest slot is not 0000:05:00, that of the functions before" },
+  { "a-guest-function-twice", "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (1, GUEST (0)) "</devices>",
+    "line 3: host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
+  { "a-host-function-twice", "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (0, GUEST (1)) "</devices>",
+    "line 3: host function 0000:01:00.0 is named twice" },
+  { "no-function-0", "<devices>" ONE (0, GUEST (1)) "</devices>",
+    "card.xml: no function becomes guest function 0" },
+  { "no-function-0-without-addresses", ONE (1, ""),
+    "card.xml: no function becomes guest function 0" },
+  { "leftovers-alone", ONE (0, HELD), "card.xml: no function becomes guest function 0" },
+  { "addresses-of-some", "<devices>" ONE (0, GUEST (0)) ONE (1, "") "</devices>",
+    "card.xml: some functions are given a guest function and some are not" },
+
+  /* a port */
+#define CONTROLLER(attributes, children) "<controller " attributes ">" children "</controller>"
+#define ROOT_PORT "type='pci' index='5' model='pcie-root-port'"
+#define TARGET "<model name='pcie-root-port'/><target chassis='5' port='5'/>"
+#define PORT CONTROLLER (ROOT_PORT, TARGET)
+#define NO_PORT                                                                                \
+  "card.xml:2: the only <controller> is a pcie-root-port for the card, as --dry-run prints it"
+  { "a-port-alone", "<devices>" PORT "</devices>", "card.xml:1: <devices> names no function" },
+  { "a-port-of-another-bus",
+    "<devices>" PORT ONE (0, "<address type='pci' bus='6' slot='0' function='0'/>") "</devices>",
+    "card.xml:1: no function has an address behind the port, on bus 5" },
+  { "a-port-without-addresses", "<devices>" PORT ONE (0, "") "</devices>",
+    "card.xml:1: no function has an address behind the port, on bus 5" },
+  { "a-port-of-another-model",
+    "<devices>\n" CONTROLLER ("type='pci' index='5' model='pci-bridge'", TARGET)
+    ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "another-controller",
+    "<devices>\n" CONTROLLER ("type='usb' index='5' model='pcie-root-port'", TARGET)
+    ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "a-port-without-index",
+    "<devices>\n" CONTROLLER ("type='pci' model='pcie-root-port'", TARGET) ONE (0, GUEST (0))
+    "</devices>",
+    NO_PORT },
+  { "a-port-of-index-0",
+    "<devices>\n" CONTROLLER ("type='pci' index='0' model='pcie-root-port'",
+                              "<model name='pcie-root-port'/><target chassis='0' port='0'/>")
+    ONE (0, "<address type='pci' bus='0' slot='0' function='0'/>") "</devices>",
+    NO_PORT },
+  { "a-port-of-index-256",
+    "<devices>\n" CONTROLLER ("type='pci' index='256' model='pcie-root-port'",
+                              "<model name='pcie-root-port'/><target chassis='256' port='256'/>")
+    ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "a-port-without-hotplug",
+    "<devices>\n" CONTROLLER (ROOT_PORT, "<model name='pcie-root-port'/>"
+                                         "<target chassis='5' port='5' hotplug='off'/>")
+    ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "a-port-with-an-address",
+    "<devices>\n" CONTROLLER (ROOT_PORT, TARGET "<address type='pci' bus='0' slot='4'/>")
+    ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "a-port-with-text", "<devices>\n" CONTROLLER (ROOT_PORT, TARGET "x") ONE (0, GUEST (0))
+    "</devices>",
+    NO_PORT },
+  { "a-port-with-an-unknown-attribute",
+    "<devices>\n" CONTROLLER (ROOT_PORT " ports='2'", TARGET) ONE (0, GUEST (0)) "</devices>",
+    NO_PORT },
+  { "two-ports", "<devices>\n" PORT "\n" PORT ONE (0, GUEST (0)) "</devices>",
+    "card.xml:3: <controller> is not a <hostdev" },
+  { "a-port-as-the-whole-document", PORT,
+    "card.xml:1: <controller> is neither <devices> nor <hostdev>" },
+
+  /* tuning */
+  { "a-child-it-does-not-know", OPEN SOURCE (0) "\n<teaming type='transient'/>" CLOSE,
+    "card.xml:2: <teaming> of a multifunction card cannot be honoured" },
+  { "an-acpi-index", OPEN SOURCE (0) "\n<acpi index='3'/>" CLOSE,
+    "card.xml:2: <acpi> of a multifunction card cannot be honoured" },
+  { "a-rom-attribute-it-does-not-know", OPEN SOURCE (0) "\n<rom size='1'/>" CLOSE,
+    "card.xml:2: <rom size=...> cannot be honoured" },
+  { "a-boot-attribute-it-does-not-know", OPEN SOURCE (0) "\n<boot order='1' loadparm='x'/>" CLOSE,
+    "card.xml:2: <boot loadparm=...> cannot be honoured" },
+  { "boot-order-0", OPEN SOURCE (0) "\n<boot order='0'/>" CLOSE,
+    "card.xml:2: <boot order=...> is not a number from 1 up" },
+  { "boot-order-without-number", OPEN SOURCE (0) "\n<boot order='first'/>" CLOSE,
+    "card.xml:2: <boot order=...> is not a number from 1 up" },
+  { "boot-without-order", OPEN SOURCE (0) "\n<boot/>" CLOSE,
+    "card.xml:2: <boot order=...> is not a number from 1 up" },
+  { "a-driver-that-is-not-vfio", OPEN SOURCE (0) "\n<driver name='kvm'/>" CLOSE,
+    "card.xml:2: the only <driver> is name='vfio'" },
+  { "a-driver-s-model", OPEN SOURCE (0) "\n<driver name='vfio' model='mlx5_vfio_pci'/>" CLOSE,
+    "card.xml:2: <driver model=...> cannot be honoured" },
+  { "a-rom-bar-that-is-neither-on-nor-off", ONE (0, "<rom bar='maybe'/>"), "card.xml:1: " },
+  { "a-rom-enabled-that-is-neither-yes-nor-no", ONE (0, "<rom enabled='maybe'/>"),
+    "card.xml:1: " },
+
+  /* a wish that comes twice */
+  { "two-sources", OPEN SOURCE (0) "\n" SOURCE (1) CLOSE, "card.xml:2: " },
+  { "two-guest-addresses", OPEN SOURCE (0) GUEST (0) "\n" HELD CLOSE, "card.xml:2: " },
+  { "two-aliases", OPEN SOURCE (0) "<alias name='ua-a'/>\n<alias name='ua-b'/>" CLOSE,
+    "card.xml:2: " },
+  { "two-roms", OPEN SOURCE (0) "<rom bar='on'/>\n<rom bar='off'/>" CLOSE, "card.xml:2: " },
+  { "an-alias-of-two-functions",
+    "<devices>" ONE (0, "<alias name='ua-a'/>") "\n" ONE (1, "<alias name='ua-a'/>")
+    ONE (2, "") "</devices>",
+    "ua-a" },
+
+  /* tricks */
+  { "a-doctype", "<!DOCTYPE devices><devices>" ONE (0, "") "</devices>",
+    "card.xml:1: a document type declaration is not accepted" },
+  { "an-external-subset",
+    "<!DOCTYPE devices SYSTEM 'file:///etc/passwd'><devices>" ONE (0, "") "</devices>",
+    "card.xml:1: a document type declaration is not accepted" },
+  { "an-external-entity",
+    "<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>"
+    "<devices>&e;" ONE (0, "") "</devices>",
+    "card.xml:1: a document type declaration is not accepted" },
+  { "an-entity-in-an-address",
+    "<!DOCTYPE d [<!ENTITY e '0x01'>]>" OPEN
+    "<source><address domain='0' bus='&e;' slot='0' function='0'/></source>" CLOSE,
+    "card.xml:1: a document type declaration is not accepted" },
+  { "an-undefined-entity", "<devices>\n&e;" ONE (0, "") "</devices>",
+    "card.xml:2: not well-formed XML" },
+  { "an-inclusion",
+    "<devices xmlns:xi='http://www.w3.org/2001/XInclude'>\n"
+    "<xi:include href='file:///etc/passwd' parse='text'/></devices>",
+    "card.xml:2: <include> is not a <hostdev" },
+};
+
+static void
+test_bad (gconstpointer data)
+{
+  const Bad *row = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = parse (row->text, &error);
+
+  g_assert_null (card);
+  assert_error (error, MFP_ERROR_REFUSED, row->message);
+}
+
+static void
+test_nine (void)
+{
+  g_autoptr (GString) text = g_string_new ("<devices>");
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 9; i++)
+    g_string_append_printf (text, OPEN "<source><address bus='%d' slot='0'/></source>" CLOSE, i);
+  g_string_append (text, "</devices>");
+  g_assert_null (parse (text->str, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "card.xml: 9 functions were named, and a guest slot holds 8");
+}
+
+/* A document one byte over the limit, and one that just fits. */
+static void
+test_size (void)
+{
+  const gsize limit = 1024 * 1024;
+  g_autoptr (GString) text = g_string_new ("<devices>" ONE (0, "") "</devices>");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = NULL;
+
+  while (text->len < limit)
+    g_string_append_c (text, '\n');
+  card = mfp_devices_parse (text->str, text->len, NAME, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (card);
+  g_string_append_c (text, '\n');
+  g_assert_null (mfp_devices_parse (text->str, text->len, NAME, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "card.xml:1: the document has more than 1048576 bytes");
+}
+
+static void
+test_megabytes (void)
+{
+  gsize length = 64 * 1024 * 1024;
+  g_autofree char *text = g_malloc (length);
+  g_autoptr (GError) error = NULL;
+
+  memset (text, 'x', length);
+  g_assert_null (mfp_devices_parse (text, length, NAME, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "the document has more than 1048576 bytes");
+}
+
+static void
+test_deep (void)
+{
+  g_autoptr (GString) text = g_string_new ("<devices>");
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 100000; i++)
+    g_string_append (text, "<a>");
+  g_assert_null (mfp_devices_parse (text->str, text->len, NAME, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+}
+
+/* What comes after a zero byte is not to be dropped in silence. */
+static void
+test_zero_byte (void)
+{
+  static const char text[] = "<devices>" ONE (0, "") "</devices>\0<junk";
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = mfp_devices_parse (text, sizeof text - 1, NAME, &error);
+
+  g_assert_null (card);
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+}
+
+/* ---- out, and in again ---- */
+
+#define TUNED                                                                                  \
+  "<devices>"                                                                                  \
+  "<hostdev mode='subsystem' type='pci' managed='yes'>" SOURCE (1)                             \
+  "<alias name='ua-gpu'/><boot order='3'/><rom bar='off' file='/a &amp; b.rom'/>"              \
+  "<driver name='vfio'/>" GUEST (0) CLOSE                                                      \
+  "<hostdev mode='subsystem' type='pci' managed='no'>" SOURCE (3)                              \
+  "<rom enabled='no'/>" GUEST (1) CLOSE OPEN SOURCE (2) HELD CLOSE "</devices>"
+
+static void
+test_round_trip (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TUNED);
+  g_autofree char *text = mfp_devices_format (card);
+  g_autoptr (MfpCard) again = parse_fine (text);
+  g_autofree char *third = mfp_devices_format (again);
+  g_autofree char *before = test_describe_card (card), *after = test_describe_card (again);
+
+  g_assert_cmpstr (after, ==, before);
+  g_assert_cmpstr (third, ==, text);
+  g_assert_true (mfp_pci_address_equal (&again->slot, &card->slot));
+  g_assert_cmpstr (function_at (again, 0)->alias, ==, "ua-gpu");
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpint (function_at (again, i)->managed, ==, function_at (card, i)->managed);
+  g_assert_true (g_str_has_suffix (text, "</devices>\n"));
+}
+
+static void
+test_port (void)
+{
+  g_autoptr (MfpCard) card
+      = parse_fine ("<devices>" PORT ONE (0, GUEST (0)) "</devices>");
+  g_autofree char *text = mfp_devices_format (card);
+  g_autofree char *port = mfp_port_format (card);
+  g_autoptr (MfpCard) again = parse_fine (text);
+  g_autofree char *third = mfp_devices_format (again);
+
+  g_assert_cmpuint (card->port, ==, 5);
+  g_assert_cmpstr (port, ==,
+                   "<controller type=\"pci\" index=\"5\" model=\"pcie-root-port\">\n"
+                   "  <model name=\"pcie-root-port\"/>\n"
+                   "  <target chassis=\"5\" port=\"5\"/>\n"
+                   "</controller>");
+  assert_contains (text, "<controller type=\"pci\" index=\"5\"");
+  g_assert_cmpuint (again->port, ==, 5);
+  g_assert_cmpstr (third, ==, text);
+}
+
+static void
+test_format_exact (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TUNED);
+  g_autofree char *text = mfp_devices_format (card);
+
+  g_assert_cmpstr (
+      text, ==,
+      "<devices>\n"
+      "  <hostdev mode=\"subsystem\" type=\"pci\" managed=\"yes\">\n"
+      "    <source>\n"
+      "      <address domain=\"0x0000\" bus=\"0x01\" slot=\"0x00\" function=\"0x1\"/>\n"
+      "    </source>\n"
+      "    <alias name=\"ua-gpu\"/>\n"
+      "    <boot order=\"3\"/>\n"
+      "    <rom bar=\"off\" file=\"/a &amp; b.rom\"/>\n"
+      "    <driver name=\"vfio\"/>\n"
+      "    <address type=\"pci\" domain=\"0x0000\" bus=\"0x05\" slot=\"0x00\" function=\"0x0\" "
+      "multifunction=\"on\"/>\n"
+      "  </hostdev>\n"
+      "  <hostdev mode=\"subsystem\" type=\"pci\" managed=\"no\">\n"
+      "    <source>\n"
+      "      <address domain=\"0x0000\" bus=\"0x01\" slot=\"0x00\" function=\"0x3\"/>\n"
+      "    </source>\n"
+      "    <rom enabled=\"no\"/>\n"
+      "    <address type=\"pci\" domain=\"0x0000\" bus=\"0x05\" slot=\"0x00\" "
+      "function=\"0x1\"/>\n"
+      "  </hostdev>\n"
+      "  <hostdev mode=\"subsystem\" type=\"pci\" managed=\"yes\">\n"
+      "    <source>\n"
+      "      <address domain=\"0x0000\" bus=\"0x01\" slot=\"0x00\" function=\"0x2\"/>\n"
+      "    </source>\n"
+      "    <address type=\"unassigned\"/>\n"
+      "  </hostdev>\n"
+      "</devices>\n");
+}
+
+/* The last function comes with a large domain and a long one. */
+static void
+test_format_large_numbers (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (
+      OPEN "<source><address domain='0x10000' bus='0xff' slot='0x1f' function='0x7'/></source>"
+           "<address type='pci' domain='0' bus='0xfe' slot='0x1e' function='0'/>" CLOSE);
+  g_autofree char *text = mfp_devices_format (card);
+
+  assert_contains (text, "domain=\"0x10000\" bus=\"0xff\" slot=\"0x1f\" function=\"0x7\"");
+  assert_contains (text, "domain=\"0x0000\" bus=\"0xfe\" slot=\"0x1e\" function=\"0x0\"");
+}
+
+static void
+test_format_single (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (
+      "<devices>" ONE (0, GUEST (0)) ONE (1, HELD) "</devices>");
+  g_autofree char *text = mfp_devices_format (card);
+
+  assert_lacks (text, "multifunction");
+}
+
+static void
+test_format_plug (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+  g_autofree char *plug = NULL, *second = NULL;
+
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  plug = mfp_hostdev_format (card, function_at (card, 0), MFP_HOSTDEV_PLUG);
+  second = mfp_hostdev_format (card, function_at (card, 1), MFP_HOSTDEV_PLUG);
+  assert_contains (plug, "managed=\"no\"");
+  assert_contains (plug, "<alias name=\"ua-mfplug-0000-01-00-0\"/>");
+  assert_contains (plug, "bus=\"0x05\" slot=\"0x00\" function=\"0x0\" multifunction=\"on\"");
+  assert_contains (second, "<alias name=\"ua-mfplug-slot-0000-05-00\"/>");
+  assert_lacks (second, "multifunction");
+  g_assert_true (g_str_has_prefix (plug, "<hostdev "));
+}
+
+static void
+test_format_hold (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TWO ("<rom bar='off'/>"));
+  g_autofree char *hold = NULL;
+
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  hold = mfp_hostdev_format (card, function_at (card, 1), MFP_HOSTDEV_HOLD);
+  assert_contains (hold, "managed=\"no\"");
+  assert_contains (hold, "<alias name=\"ua-mfplug-slot-0000-05-00\"/>");
+  assert_contains (hold, "<address type=\"unassigned\"/>");
+  assert_contains (hold, "<rom bar=\"off\"/>");
+  assert_lacks (hold, "type=\"pci\" domain"); /* no guest address */
+}
+
+static void
+test_format_asked (void)
+{
+  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+  g_autofree char *asked = NULL;
+
+  g_assert_true (mfp_card_name_functions (card, NULL));
+  asked = mfp_hostdev_format (card, function_at (card, 1), MFP_HOSTDEV_ASKED);
+  assert_contains (asked, "managed=\"yes\"");
+  assert_lacks (asked, "<alias");
+}
+
+/* ---- tuning ---- */
+
+static void
+test_tuning (void)
+{
+  static const struct
+  {
+    const char *children;
+    int rom_bar;
+    const char *rom_file;
+    guint boot_order;
+  } rows[] = {
+    { "", MFP_UNSET, NULL, 0 },
+    { "<rom/>", MFP_UNSET, NULL, 0 },
+    { "<rom bar='on'/>", 1, NULL, 0 },
+    { "<rom bar='off'/>", 0, NULL, 0 },
+    { "<rom file='/x.rom'/>", MFP_UNSET, "/x.rom", 0 },
+    { "<rom bar='on' file='/x.rom'/>", 1, "/x.rom", 0 },
+    { "<rom enabled='yes' file='/x.rom'/>", MFP_UNSET, "/x.rom", 0 },
+    { "<rom enabled='no'/>", MFP_UNSET, "", 0 },
+    { "<boot order='1'/>", MFP_UNSET, NULL, 1 },
+    { "<boot order='12'/><rom bar='off'/>", 0, NULL, 12 },
+    { "<driver name='vfio'/>", MFP_UNSET, NULL, 0 },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autofree char *text = g_strconcat (OPEN SOURCE (0), rows[i].children, CLOSE, NULL);
+      g_autoptr (MfpCard) card = parse_fine (text);
+      g_autoptr (MfpTuning) tuning = mfp_tuning_read (function_at (card, 0)->tuning);
+
+      g_test_message ("%s", rows[i].children);
+      g_assert_cmpint (tuning->rom_bar, ==, rows[i].rom_bar);
+      g_assert_cmpstr (tuning->rom_file, ==, rows[i].rom_file);
+      g_assert_cmpuint (tuning->boot_order, ==, rows[i].boot_order);
+    }
+}
+
+static void
+test_tuning_free (void)
+{
+  mfp_tuning_free (NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  FOR_EACH (i, good)
+    test_add_row ("/hostdev-xml/parse/accepts-", good[i].name, &good[i], test_good);
+  g_test_add_func ("/hostdev-xml/parse/reads-managed", test_managed);
+  g_test_add_func ("/hostdev-xml/parse/remembers-lines", test_lines);
+  g_test_add_func ("/hostdev-xml/parse/keeps-a-user-alias", test_user_alias);
+  g_test_add_func ("/hostdev-xml/parse/drops-an-alias-of-ours", test_own_alias);
+  FOR_EACH (i, bad)
+    test_add_row ("/hostdev-xml/parse/refuses-", bad[i].name, &bad[i], test_bad);
+  g_test_add_func ("/hostdev-xml/parse/refuses-nine-functions", test_nine);
+  g_test_add_func ("/hostdev-xml/parse/refuses-more-than-a-megabyte", test_size);
+  g_test_add_func ("/hostdev-xml/parse/refuses-64-megabytes", test_megabytes);
+  g_test_add_func ("/hostdev-xml/parse/refuses-deep-nesting", test_deep);
+  g_test_add_func ("/hostdev-xml/parse/refuses-a-zero-byte", test_zero_byte);
+  g_test_add_func ("/hostdev-xml/format/parses-again", test_round_trip);
+  g_test_add_func ("/hostdev-xml/format/a-port-parses-again", test_port);
+  g_test_add_func ("/hostdev-xml/format/is-exactly-so", test_format_exact);
+  g_test_add_func ("/hostdev-xml/format/keeps-large-numbers", test_format_large_numbers);
+  g_test_add_func ("/hostdev-xml/format/a-single-function-is-not-multifunction",
+                   test_format_single);
+  g_test_add_func ("/hostdev-xml/format/plug-has-our-alias-and-is-unmanaged", test_format_plug);
+  g_test_add_func ("/hostdev-xml/format/hold-shows-nothing", test_format_hold);
+  g_test_add_func ("/hostdev-xml/format/asked-has-no-alias-of-ours", test_format_asked);
+  g_test_add_func ("/hostdev-xml/tuning/reads-rom-and-boot", test_tuning);
+  g_test_add_func ("/hostdev-xml/tuning/free-takes-null", test_tuning_free);
+  return g_test_run ();
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+#include "model/pci-address.h"
+
+typedef struct
+{
+  const char *name;
+  const char *text;
+  const char *expected; /* as formatted; NULL: refused */
+} Row;
+
+static const Row functions[] = {
+  { "with-domain", "0000:01:00.0", "0000:01:00.0" },
+  { "absent-domain-is-0", "01:02.3", "0000:01:02.3" },
+  { "short-fields", "1:2:3.4", "0001:02:03.4" },
+  { "upper-case", "000A:AB:1F.7", "000a:ab:1f.7" },
+  { "largest", "ffffffff:ff:1f.7", "ffffffff:ff:1f.7" },
+  { "domain-of-five-digits", "10000:e1:00.0", "10000:e1:00.0" },
+  { "empty", "", NULL },
+  { "slot-alone", "01:00", NULL },
+  { "function-missing", "01:00.", NULL },
+  { "slot-missing", "01:.0", NULL },
+  { "bus-missing", ":00.0", NULL },
+  { "domain-missing", ":01:00.0", NULL },
+  { "one-field", "01.0", NULL },
+  { "four-fields", "0:0:0:0.0", NULL },
+  { "slot-above-1f", "01:20.0", NULL },
+  { "function-above-7", "01:00.8", NULL },
+  { "function-of-two-digits", "01:00.00", NULL },
+  { "slot-of-three-digits", "01:000.0", NULL },
+  { "bus-of-three-digits", "001:00.0", NULL },
+  { "domain-of-nine-digits", "000000001:01:00.0", NULL },
+  { "trailing-space", "01:00.0 ", NULL },
+  { "trailing-newline", "01:00.0\n", NULL },
+  { "leading-space", " 01:00.0", NULL },
+  { "plus", "+1:00.0", NULL },
+  { "minus", "-1:00.0", NULL },
+  { "0x", "0x1:00.0", NULL },
+  { "no-digits", "xx:yy.z", NULL },
+  { "wildcard", "01:00.*", NULL },
+  { "non-ascii-digits", "01:00.\xd9\xa1", NULL },
+};
+
+static void
+test_parse (gconstpointer data)
+{
+  const Row *row = data;
+  MfpPciAddress address = { .domain = 0xdead, .bus = 0xbe, .slot = 0x1e, .function = 5 };
+  g_autoptr (GError) error = NULL;
+  gboolean valid = mfp_pci_address_parse (row->text, &address, &error);
+  g_autofree char *formatted = mfp_pci_address_format (&address);
+
+  if (row->expected)
+    {
+      g_assert_no_error (error);
+      g_assert_true (valid);
+      g_assert_cmpstr (formatted, ==, row->expected);
+      return;
+    }
+  g_assert_false (valid);
+  assert_error (error, MFP_ERROR_USAGE, "is not a PCI address such as 0000:01:00.0");
+  assert_contains (error->message, row->text);
+  g_assert_cmpstr (formatted, ==, "dead:be:1e.5"); /* untouched */
+}
+
+static const Row slots[] = {
+  { "with-domain", "0001:02:03", "0001:02:03" },
+  { "absent-domain-is-0", "02:1f", "0000:02:1f" },
+  { "with-function-0", "0000:02:03.0", "0000:02:03" },
+  { "function-1", "0000:02:03.1", NULL },
+  { "function-00", "0000:02:03.00", NULL },
+  { "point-alone", "0000:02:03.", NULL },
+  { "whole-device", "0000:02:03.*", NULL },
+  { "trailing-space", "02:03 ", NULL },
+  { "slot-above-1f", "02:20", NULL },
+  { "empty", "", NULL },
+};
+
+static void
+test_parse_slot (gconstpointer data)
+{
+  const Row *row = data;
+  MfpPciAddress address = { .domain = 0xdead, .bus = 0xbe, .slot = 0x1e };
+  g_autoptr (GError) error = NULL;
+  gboolean valid = mfp_pci_address_parse_slot (row->text, &address, &error);
+  g_autofree char *formatted = mfp_pci_address_format_slot (&address);
+
+  if (row->expected)
+    {
+      g_assert_no_error (error);
+      g_assert_true (valid);
+      g_assert_cmpstr (formatted, ==, row->expected);
+      g_assert_cmpuint (address.function, ==, 0);
+      return;
+    }
+  g_assert_false (valid);
+  assert_error (error, MFP_ERROR_USAGE, "is not a guest slot such as 0000:01:00");
+  g_assert_cmpstr (formatted, ==, "dead:be:1e");
+}
+
+static const Row node_names[] = {
+  { "usual", "pci_0000_01_02_3", "0000:01:02.3" },
+  { "domain-of-five-digits", "pci_10000_e1_1f_7", "10000:e1:1f.7" },
+  { "no-function", "pci_0000_01_00", NULL },
+  { "fifth-field", "pci_0000_01_00_0_1", NULL },
+  { "other-device", "net_eth0_52_54_00_12_34_56", NULL },
+  { "no-prefix", "0000_01_00_0", NULL },
+  { "prefix-alone", "pci_", NULL },
+  { "colons-and-point", "pci_0000:01:00.0", NULL },
+  { "function-above-7", "pci_0000_01_00_8", NULL },
+  { "trailing-underscore", "pci_0000_01_00_0_", NULL },
+  { "empty", "", NULL },
+};
+
+static void
+test_parse_node_name (gconstpointer data)
+{
+  const Row *row = data;
+  MfpPciAddress address = { .domain = 0xdead, .bus = 0xbe, .slot = 0x1e, .function = 5 };
+  gboolean valid = mfp_pci_address_parse_node_name (row->text, &address);
+  g_autofree char *formatted = mfp_pci_address_format (&address);
+
+  g_assert_cmpint (valid, ==, row->expected != NULL);
+  g_assert_cmpstr (formatted, ==, row->expected ? row->expected : "dead:be:1e.5");
+}
+
+static void
+test_scan_stops (void)
+{
+  const char *text = "0002:01:03.*", *cursor = text;
+  MfpPciAddress address = { .function = 5 };
+
+  g_assert_true (mfp_pci_address_scan (&cursor, &address));
+  g_assert_true (cursor == text + strlen ("0002:01:03"));
+  g_assert_cmpuint (address.domain, ==, 2);
+  g_assert_cmpuint (address.bus, ==, 1);
+  g_assert_cmpuint (address.slot, ==, 3);
+  g_assert_cmpuint (address.function, ==, 0);
+}
+
+static void
+test_scan_stays (void)
+{
+  static const char *const texts[] = { "", "zz", "0002:01", "0002:01:zz", "01:", "0002:01:20" };
+
+  FOR_EACH (i, texts)
+    {
+      const char *cursor = texts[i];
+      MfpPciAddress address = { .domain = 9, .bus = 8, .slot = 7, .function = 6 };
+      MfpPciAddress before = address;
+
+      g_assert_false (mfp_pci_address_scan (&cursor, &address));
+      g_assert_true (cursor == texts[i]);
+      g_assert_true (mfp_pci_address_equal (&address, &before));
+    }
+}
+
+static void
+test_format (void)
+{
+  MfpPciAddress address = { .domain = 0x10001, .bus = 0xab, .slot = 0x1f, .function = 7 };
+  g_autofree char *function = mfp_pci_address_format (&address);
+  g_autofree char *slot = mfp_pci_address_format_slot (&address);
+  g_autofree char *node = mfp_pci_address_format_node_name (&address);
+
+  g_assert_cmpstr (function, ==, "10001:ab:1f.7");
+  g_assert_cmpstr (slot, ==, "10001:ab:1f");
+  g_assert_cmpstr (node, ==, "pci_10001_ab_1f_7");
+}
+
+static void
+test_compare (void)
+{
+  static const char *const sorted[] = {
+    "0000:00:00.0", "0000:00:00.7", "0000:00:01.0", "0000:00:1f.7", "0000:01:00.0",
+    "0000:ff:1f.7", "0001:00:00.0", "ffff:ff:1f.7", "10000:00:00.0", "ffffffff:00:00.0",
+  };
+
+  FOR_EACH (i, sorted)
+    FOR_EACH (j, sorted)
+      {
+        MfpPciAddress a = test_address (sorted[i]), b = test_address (sorted[j]);
+
+        g_assert_cmpint (mfp_pci_address_compare (&a, &b), ==, (i > j) - (i < j));
+        g_assert_cmpint (mfp_pci_address_equal (&a, &b), ==, i == j);
+      }
+}
+
+static void
+test_same_slot (void)
+{
+  static const struct
+  {
+    const char *a, *b;
+    gboolean same;
+  } rows[] = {
+    { "0000:01:00.0", "0000:01:00.7", TRUE },  { "0000:01:00.0", "0000:01:01.0", FALSE },
+    { "0000:01:00.0", "0000:02:00.0", FALSE }, { "0000:01:00.0", "0001:01:00.0", FALSE },
+    { "10000:01:00.0", "0000:01:00.0", FALSE },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      MfpPciAddress a = test_address (rows[i].a), b = test_address (rows[i].b);
+
+      g_assert_cmpint (mfp_pci_address_same_slot (&a, &b), ==, rows[i].same);
+    }
+}
+
+static void
+test_with_function (void)
+{
+  MfpPciAddress address = test_address ("0001:02:03.4");
+  MfpPciAddress other = mfp_pci_address_with_function (&address, 6);
+  g_autofree char *text = mfp_pci_address_format (&other);
+
+  g_assert_cmpstr (text, ==, "0001:02:03.6");
+  g_assert_cmpuint (address.function, ==, 4);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  FOR_EACH (i, functions)
+    test_add_row (functions[i].expected ? "/pci-address/parse/accepts-"
+                                        : "/pci-address/parse/refuses-",
+                  functions[i].name, &functions[i], test_parse);
+  FOR_EACH (i, slots)
+    test_add_row (slots[i].expected ? "/pci-address/parse-slot/accepts-"
+                                    : "/pci-address/parse-slot/refuses-",
+                  slots[i].name, &slots[i], test_parse_slot);
+  FOR_EACH (i, node_names)
+    test_add_row (node_names[i].expected ? "/pci-address/parse-node-name/accepts-"
+                                         : "/pci-address/parse-node-name/refuses-",
+                  node_names[i].name, &node_names[i], test_parse_node_name);
+  g_test_add_func ("/pci-address/scan/stops-after-the-slot", test_scan_stops);
+  g_test_add_func ("/pci-address/scan/failure-changes-nothing", test_scan_stays);
+  g_test_add_func ("/pci-address/format/pads-and-keeps-long-domains", test_format);
+  g_test_add_func ("/pci-address/compare/orders-by-domain-bus-slot-function", test_compare);
+  g_test_add_func ("/pci-address/same-slot/ignores-the-function-alone", test_same_slot);
+  g_test_add_func ("/pci-address/with-function/copies", test_with_function);
+  return g_test_run ();
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "base/autoptr.h"
+#include "common.h"
+#include "model/qmp.h"
+
+#include <json-glib/json-glib.h>
+#include <libxml/parser.h>
+
+static void
+assert_json (const char *actual, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) left = json_from_string (actual, &error);
+  g_autoptr (JsonNode) right = json_from_string (expected, &error);
+
+  g_assert_no_error (error);
+  if (!json_node_equal (left, right))
+    g_assert_cmpstr (actual, ==, expected);
+}
+
+/* ---- commands ---- */
+
+typedef struct
+{
+  const char *name;
+  const char *tuning; /* children of <hostdev>, or NULL */
+  const char *more;   /* the members that they add */
+} Add;
+
+static const Add adds[] = {
+  { "plain", NULL, "" },
+  { "no-tuning", "", "" },
+  { "rom-bar-on", "<rom bar='on'/>", ",\"rombar\":1" },
+  { "rom-bar-off", "<rom bar='off'/>", ",\"rombar\":0" },
+  { "rom-file", "<rom file='/a \"b\".rom'/>", ",\"romfile\":\"/a \\\"b\\\".rom\"" },
+  { "rom-disabled", "<rom enabled='no'/>", ",\"romfile\":\"\"" },
+  { "boot-order", "<boot order='2'/>", ",\"bootindex\":2" },
+  { "all", "<boot order='7'/><rom bar='on' file='/r'/><driver name='vfio'/>",
+    ",\"rombar\":1,\"romfile\":\"/r\",\"bootindex\":7" },
+};
+
+static void
+test_device_add (gconstpointer data)
+{
+  const Add *row = data;
+  g_autofree char *xml
+      = row->tuning ? g_strconcat ("<hostdev>", row->tuning, "</hostdev>", NULL) : NULL;
+  g_autoptr (xmlDoc) doc = xml ? xmlParseDoc (BAD_CAST xml) : NULL;
+  MfpFunction function = { .host = test_address ("0000:01:00.2"),
+                           .guest_function = 7,
+                           .alias = (char *) "ua-x",
+                           .tuning = doc };
+  g_autofree char *command = mfp_qmp_device_add (&function, "pci.5", 0x1f);
+  g_autofree char *expected = g_strdup_printf (
+      "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"vfio-pci\","
+      "\"host\":\"0000:01:00.2\",\"id\":\"ua-x\",\"bus\":\"pci.5\",\"addr\":\"0x1f.0x7\"%s}}",
+      row->more);
+
+  assert_json (command, expected);
+}
+
+static void
+test_device_del (void)
+{
+  g_autofree char *command = mfp_qmp_device_del ("ua-\"x\\");
+
+  assert_json (command, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"ua-\\\"x\\\\\"}}");
+}
+
+static void
+test_list_devices (void)
+{
+  g_autofree char *command = mfp_qmp_list_devices ();
+
+  assert_json (command,
+               "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}");
+}
+
+static void
+test_query_pci (void)
+{
+  g_autofree char *command = mfp_qmp_query_pci ();
+
+  assert_json (command, "{\"execute\":\"query-pci\",\"arguments\":{}}");
+}
+
+/* ---- answers ---- */
+
+#define FAILURE(class, text)                                                                   \
+  "{\"id\":\"libvirt-9\",\"error\":{\"class\":\"" class "\",\"desc\":\"" text "\"}}"
+
+typedef struct
+{
+  const char *name;
+  const char *answer;
+  int code; /* 0: no error */
+  const char *message;
+} Answer;
+
+static const Answer answers[] = {
+  { "success", "{\"return\":{},\"id\":\"libvirt-12\"}", 0, NULL },
+  { "success-with-a-list", "{\"return\":[]}", 0, NULL },
+  { "not-found", FAILURE ("DeviceNotFound", "Device 'ua-x' not found"), MFP_ERROR_NOT_FOUND,
+    "QEMU says: Device 'ua-x' not found" },
+  { "unplug-under-way-of-acpi",
+    FAILURE ("GenericError", "Device ua-x is already in the process of unplug"), MFP_ERROR_BUSY,
+    "already in the process of unplug" },
+  { "unplug-under-way-of-pseries",
+    FAILURE ("GenericError", "PCI device unplug already in progress for device ua-x"),
+    MFP_ERROR_BUSY, "unplug already in progress" },
+  { "blinking-port",
+    FAILURE ("GenericError", "Hot-unplug failed: guest is busy (power indicator blinking)"),
+    MFP_ERROR_BUSY, "guest is busy" },
+  { "migration", FAILURE ("GenericError", "device_del not allowed while migrating"),
+    MFP_ERROR_BUSY, "while migrating" },
+  { "another-error", FAILURE ("GenericError", "vfio 0000:01:00.1: group 5 is not viable"),
+    MFP_ERROR_FAILED, "QEMU says: vfio 0000:01:00.1: group 5 is not viable" },
+  { "error-without-text", "{\"error\":{\"class\":\"GenericError\"}}", MFP_ERROR_FAILED,
+    "QEMU says: an error without a description" },
+  { "error-with-a-number-for-text", "{\"error\":{\"class\":1,\"desc\":2}}", MFP_ERROR_FAILED,
+    "an error without a description" },
+  { "not-found-without-text", "{\"error\":{\"class\":\"DeviceNotFound\"}}", MFP_ERROR_NOT_FOUND,
+    "an error without a description" },
+  { "error-and-return", "{\"return\":{},\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"}}",
+    MFP_ERROR_FAILED, "QEMU says: no" },
+  { "neither", "{\"event\":\"RESET\"}", MFP_ERROR_FAILED, "QEMU's answer is not one of QMP" },
+  { "nothing", "", MFP_ERROR_FAILED, "QEMU's answer is not one of QMP" },
+  { "text", "(qemu) info pci", MFP_ERROR_FAILED, "not one of QMP: (qemu) info pci" },
+  { "list", "[1,2]", MFP_ERROR_FAILED, "not one of QMP" },
+  { "cut-short", "{\"return\":{", MFP_ERROR_FAILED, "not one of QMP" },
+  { "null", "null", MFP_ERROR_FAILED, "not one of QMP" },
+  { "error-as-text", "{\"error\":\"no\"}", MFP_ERROR_FAILED, "not one of QMP" },
+};
+
+static void
+test_check (gconstpointer data)
+{
+  const Answer *row = data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (mfp_qmp_check (row->answer, &error), ==, row->code == 0);
+  if (row->code)
+    assert_error (error, row->code, row->message);
+  else
+    g_assert_no_error (error);
+}
+
+#define DEEP 1000000
+
+static char *
+repeat (const char *text, guint count)
+{
+  GString *string = g_string_new (NULL);
+
+  while (count-- > 0)
+    g_string_append (string, text);
+  return g_string_free (string, FALSE);
+}
+
+/* Each would fill a parser's stack. */
+static void
+test_check_deep (void)
+{
+  static const char *const levels[] = { "[", "{\"a\":", "[\"\\\"\",", "/*\"*/[/*\"*/" };
+
+  FOR_EACH (i, levels)
+    {
+      g_autofree char *deep = repeat (levels[i], DEEP);
+      g_autofree char *answer = g_strconcat ("{\"return\":", deep, NULL);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (mfp_qmp_check (answer, &error));
+      assert_error (error, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: {\"return\":");
+    }
+}
+
+/* Brackets side by side, or in a text, are no depth; nor are the bridges of any machine. */
+static void
+test_check_long (void)
+{
+  static const char *const items[] = { "[[{}]],", "\"[{/\\\"[\"," };
+  g_autofree char *opened = repeat ("[", 900), *closed = repeat ("]", 900);
+  g_autofree char *nested = g_strconcat ("{\"return\":", opened, closed, "}", NULL);
+  g_autoptr (GError) error = NULL;
+
+  FOR_EACH (i, items)
+    {
+      g_autofree char *list = repeat (items[i], 5000);
+      g_autofree char *answer = g_strconcat ("{\"return\":[", list, "1]}", NULL);
+
+      g_assert_true (mfp_qmp_check (answer, &error));
+      g_assert_no_error (error);
+    }
+  g_assert_true (mfp_qmp_check (nested, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_refusal_passes (void)
+{
+  static const struct
+  {
+    const char *text;
+    gboolean passes;
+  } rows[] = {
+    { "internal error: unable to execute QEMU command 'device_del': Device ua-x is already in the "
+      "process of unplug",
+      TRUE },
+    { "guest is busy (power indicator blinking)", TRUE },
+    { "device_add not allowed while migrating", TRUE },
+    { "PCI device unplug already in progress for device ua-x", TRUE },
+    { "Device ua-x not found", FALSE },
+    { "Bus 'pcie.0' does not support hotplugging", FALSE },
+    { "", FALSE },
+  };
+
+  FOR_EACH (i, rows)
+    g_assert_cmpint (mfp_qmp_refusal_passes (rows[i].text), ==, rows[i].passes);
+}
+
+static void
+test_parse_devices (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GHashTable) ids = mfp_qmp_parse_devices (
+      "{\"return\":[{\"name\":\"type\",\"type\":\"string\"},"
+      "{\"name\":\"ua-x\",\"type\":\"child<vfio-pci>\"},{\"type\":\"nameless\"},7,"
+      "{\"name\":12}]}",
+      &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_hash_table_size (ids), ==, 2);
+  g_assert_true (g_hash_table_contains (ids, "ua-x"));
+  g_assert_false (g_hash_table_contains (ids, "ua-y"));
+}
+
+static void
+test_version (void)
+{
+  static const struct
+  {
+    const char *answer;
+    guint version;
+  } rows[] = {
+    { "{\"return\":{\"qemu\":{\"micro\":22,\"minor\":2,\"major\":7},\"package\":\"Debian\"}}",
+      MFP_QEMU_VERSION (7, 2) },
+    { "{\"return\":{\"qemu\":{\"minor\":1,\"major\":4}}}", MFP_QEMU_VERSION (4, 1) },
+    { "{\"return\":{\"qemu\":{\"minor\":1}}}", 0 },
+    { "{\"return\":{\"qemu\":{\"minor\":-1,\"major\":4}}}", 0 },
+    { "{\"return\":{}}", 0 },
+    { "{\"return\":[]}", 0 },
+    { FAILURE ("GenericError", "no"), 0 },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_cmpuint (mfp_qmp_parse_version (rows[i].answer, &error), ==, rows[i].version);
+      g_assert_cmpint (error == NULL, ==, rows[i].version != 0);
+    }
+  g_assert_cmpuint (MFP_QEMU_VERSION (4, 1), <, MFP_QEMU_VERSION (4, 2));
+  g_assert_cmpuint (MFP_QEMU_VERSION (4, 2), <, MFP_QEMU_VERSION (10, 0));
+}
+
+static void
+test_parse_devices_error (void)
+{
+  g_autoptr (GError) refused = NULL, no_list = NULL;
+
+  g_assert_null (mfp_qmp_parse_devices (FAILURE ("GenericError", "no"), &refused));
+  assert_error (refused, MFP_ERROR_FAILED, "QEMU says: no");
+  g_assert_null (mfp_qmp_parse_devices ("{\"return\":{}}", &no_list));
+  assert_error (no_list, MFP_ERROR_FAILED, "QEMU's answer is not the list that was asked for");
+}
+
+/* Of a q35 guest: a card of two functions behind a port behind pcie.0. */
+#define REGIONS(a, b) "\"regions\":[{\"bar\":0,\"address\":" a "},{\"bar\":2,\"address\":" b "}]"
+#define QUERY_PCI                                                                              \
+  "{\"return\":[{\"bus\":0,\"devices\":["                                                      \
+  "{\"bus\":0,\"slot\":0,\"function\":0,\"qdev_id\":\"\",\"regions\":[]},"                     \
+  "{\"bus\":0,\"slot\":2,\"function\":4,\"qdev_id\":\"pci.5\",\"regions\":[],"                 \
+  "\"pci_bridge\":{\"bus\":{\"number\":0,\"secondary\":5},\"devices\":["                       \
+  "{\"bus\":5,\"slot\":0,\"function\":0,\"qdev_id\":\"ua-0\"," REGIONS ("4261412864", "-1") "}," \
+  "{\"bus\":5,\"slot\":0,\"function\":3,\"qdev_id\":\"ua-3\"," REGIONS ("4261412864", "0") "}]}}," \
+  "{\"bus\":0,\"slot\":3,\"function\":0,\"qdev_id\":\"pci.6\",\"regions\":[],"                 \
+  "\"pci_bridge\":{\"bus\":{},\"devices\":[{\"slot\":0,\"function\":0,\"qdev_id\":\"sw\","     \
+  "\"regions\":[],\"pci_bridge\":{\"devices\":[{\"slot\":9,\"function\":1,"                    \
+  "\"qdev_id\":\"deep\",\"regions\":[]}]}}]}}]},"                                              \
+  "{\"bus\":128,\"devices\":[{\"slot\":31,\"function\":7,\"qdev_id\":\"far\",\"regions\":[]}]}]}"
+
+static void
+assert_device (const GPtrArray *devices, const char *id, const char *parent, guint slot,
+               guint function, gboolean enumerated)
+{
+  const MfpQemuDevice *device = mfp_qmp_find_device (devices, id);
+
+  g_assert_nonnull (device);
+  g_assert_cmpstr (device->id, ==, id);
+  g_assert_cmpstr (device->parent, ==, parent);
+  g_assert_cmpuint (device->slot, ==, slot);
+  g_assert_cmpuint (device->function, ==, function);
+  g_assert_cmpint (device->enumerated, ==, enumerated);
+}
+
+static void
+test_parse_pci (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) devices = mfp_qmp_parse_pci (QUERY_PCI, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (devices->len, ==, 7); /* not the one without id */
+  assert_device (devices, "pci.5", NULL, 2, 4, TRUE);
+  assert_device (devices, "ua-0", "pci.5", 0, 0, FALSE);
+  assert_device (devices, "ua-3", "pci.5", 0, 3, TRUE);
+  assert_device (devices, "sw", "pci.6", 0, 0, TRUE);
+  assert_device (devices, "deep", "sw", 9, 1, TRUE);
+  assert_device (devices, "far", NULL, 31, 7, TRUE);
+  g_assert_cmpuint (mfp_qmp_find_device (devices, "deep")->root, ==, 0);
+  g_assert_cmpuint (mfp_qmp_find_device (devices, "far")->root, ==, 1);
+  g_assert_null (mfp_qmp_find_device (devices, "ua-1"));
+  g_assert_null (mfp_qmp_find_device (devices, ""));
+}
+
+static void
+test_enumerated (void)
+{
+  static const struct
+  {
+    const char *regions;
+    gboolean enumerated;
+  } rows[] = {
+    { "[]", TRUE },
+    { "[{\"bar\":0,\"address\":4096}]", TRUE },
+    { "[{\"bar\":0,\"address\":-1}]", FALSE },
+    { "[{\"bar\":0,\"address\":4096},{\"bar\":4,\"address\":-1}]", FALSE },
+    { "[{\"bar\":0,\"address\":4096},{\"bar\":6,\"address\":-1}]", TRUE }, /* the ROM */
+    { "[{\"bar\":6,\"address\":-1}]", TRUE },
+    { "[{\"bar\":0,\"address\":274877906944,\"type\":\"memory\",\"mem_type_64\":true}]", TRUE },
+    { "[{\"bar\":0}]", FALSE },
+    { "[{\"bar\":0,\"address\":4096,\"type\":\"memory\"},"
+      "{\"bar\":2,\"address\":-1,\"type\":\"io\"}]", TRUE },
+    { "[{\"bar\":0,\"address\":-1,\"type\":\"memory\"},"
+      "{\"bar\":2,\"address\":4096,\"type\":\"io\"}]", FALSE },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autofree char *answer = g_strdup_printf (
+          "{\"return\":[{\"devices\":[{\"slot\":0,\"function\":0,\"qdev_id\":\"x\","
+          "\"regions\":%s}]}]}",
+          rows[i].regions);
+      g_autoptr (GPtrArray) devices = mfp_qmp_parse_pci (answer, NULL);
+
+      g_test_message ("%s", rows[i].regions);
+      g_assert_cmpint (mfp_qmp_find_device (devices, "x")->enumerated, ==, rows[i].enumerated);
+    }
+}
+
+static void
+test_parse_pci_error (void)
+{
+  g_autoptr (GError) refused = NULL, no_list = NULL;
+
+  g_assert_null (mfp_qmp_parse_pci (FAILURE ("CommandNotFound", "no query-pci"), &refused));
+  assert_error (refused, MFP_ERROR_FAILED, "QEMU says: no query-pci");
+  g_assert_null (mfp_qmp_parse_pci ("{\"return\":\"pci\"}", &no_list));
+  assert_error (no_list, MFP_ERROR_FAILED, "QEMU's answer is not the list that was asked for");
+}
+
+/* Well-formed, and none of it as the protocol says. */
+static void
+test_parse_pci_odd (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) devices = mfp_qmp_parse_pci (
+      "{\"return\":[1,null,[],{},{\"devices\":{}},{\"devices\":[null,1,[],{},"
+      "{\"qdev_id\":5},{\"qdev_id\":\"x\",\"slot\":\"2\",\"regions\":{},\"pci_bridge\":[]},"
+      "{\"qdev_id\":\"y\",\"regions\":[null,3],\"pci_bridge\":{\"devices\":7}}]}]}",
+      &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (devices->len, ==, 2);
+}
+
+/* A refusal's class or text may hold anything, at any length. */
+static void
+test_long_garbage (void)
+{
+  g_autoptr (GString) text = g_string_new ("junk ");
+  g_autoptr (GError) error = NULL;
+
+  while (text->len < 4 * 1024 * 1024)
+    g_string_append (text, "x");
+  g_assert_false (mfp_qmp_check (text->str, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_FAILED);
+  g_assert_cmpuint (strlen (error->message), <, 300);
+}
+
+/* Cut where it may, the message stays valid UTF-8: it goes into JSON. */
+static void
+test_garbage_utf8 (void)
+{
+  g_autoptr (GString) text = g_string_new ("");
+
+  for (int i = 0; i < 300; i++)
+    g_string_append (text, "\342\202\254"); /* three bytes each */
+  for (int shift = 0; shift < 3; shift++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (mfp_qmp_check (text->str, &error));
+      g_assert_true (g_utf8_validate (error->message, -1, NULL));
+      g_string_prepend_c (text, 'x');
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  FOR_EACH (i, adds)
+    test_add_row ("/qmp/device-add/", adds[i].name, &adds[i], test_device_add);
+  g_test_add_func ("/qmp/device-del/escapes-the-id", test_device_del);
+  g_test_add_func ("/qmp/list-devices/asks-for-the-peripherals", test_list_devices);
+  g_test_add_func ("/qmp/query-pci/takes-no-arguments", test_query_pci);
+  FOR_EACH (i, answers)
+    test_add_row ("/qmp/check/", answers[i].name, &answers[i], test_check);
+  g_test_add_func ("/qmp/check/cuts-long-garbage", test_long_garbage);
+  g_test_add_func ("/qmp/check/cuts-between-characters", test_garbage_utf8);
+  g_test_add_func ("/qmp/check/refuses-what-would-fill-the-stack", test_check_deep);
+  g_test_add_func ("/qmp/check/takes-what-is-long-and-not-deep", test_check_long);
+  g_test_add_func ("/qmp/refusal-passes/by-its-text", test_refusal_passes);
+  g_test_add_func ("/qmp/parse-devices/finds-the-names", test_parse_devices);
+  g_test_add_func ("/qmp/parse-version/reads-major-and-minor", test_version);
+  g_test_add_func ("/qmp/parse-devices/fails-on-errors-and-other-answers",
+                   test_parse_devices_error);
+  g_test_add_func ("/qmp/parse-pci/finds-devices-below-bridges", test_parse_pci);
+  g_test_add_func ("/qmp/parse-pci/tells-whether-the-guest-has-enumerated", test_enumerated);
+  g_test_add_func ("/qmp/parse-pci/fails-on-errors-and-other-answers", test_parse_pci_error);
+  g_test_add_func ("/qmp/parse-pci/survives-odd-answers", test_parse_pci_odd);
+  return g_test_run ();
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "common.h"
+#include "base/error.h"
+#include "output/report.h"
+
+#include <json-glib/json-glib.h>
+
+static void
+assert_json (const char *actual, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) left = json_from_string (actual, &error);
+  g_autoptr (JsonNode) right = json_from_string (expected, &error);
+
+  g_assert_no_error (error);
+  if (!json_node_equal (left, right))
+    g_assert_cmpstr (actual, ==, expected);
+  g_assert_true (g_str_has_prefix (actual, "{\n")); /* for people, too */
+  g_assert_true (g_str_has_suffix (actual, "}\n"));
+}
+
+static void
+add (MfpCard *card, const char *host, int guest_function, const char *driver)
+{
+  MfpPciAddress address = test_address (host);
+  MfpFunction *function = mfp_card_add (card, &address, guest_function);
+
+  function->alias = g_strdup_printf ("ua-%u", address.function);
+  function->driver = g_strdup (driver);
+}
+
+static const GPtrArray none = { 0 };
+static const MfpJournal nothing_done
+    = { .steps = (GPtrArray *) &none, .warnings = (GPtrArray *) &none,
+        .drivers = (GPtrArray *) &none };
+
+/* Not in the guest's order. */
+static MfpCard *
+sample (void)
+{
+  MfpCard *card = mfp_card_new ();
+
+  add (card, "0000:01:00.3", MFP_LEFTOVER, NULL);
+  add (card, "0000:01:00.2", 1, "e1000e");
+  add (card, "0000:01:00.0", MFP_LEFTOVER, "vfio-pci");
+  add (card, "0000:01:00.1", 0, "e1000e");
+  card->slot = test_address ("0000:05:00");
+  card->has_slot = TRUE;
+  return card;
+}
+
+static void
+test_text (void)
+{
+  g_autoptr (MfpCard) card = sample ();
+  MfpReport report = { .command = "attach", .domain = "my guest", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
+  g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
+
+  g_assert_cmpstr (text, ==,
+                   "Attached to domain 'my guest':\n"
+                   "  host 0000:01:00.1  guest 0000:05:00.0\n"
+                   "  host 0000:01:00.2  guest 0000:05:00.1\n"
+                   "  host 0000:01:00.0  guest - (held, not shown)\n"
+                   "  host 0000:01:00.3  guest - (held, not shown)\n");
+}
+
+static void
+test_headlines (void)
+{
+  static const struct
+  {
+    const char *command, *domain;
+    gboolean changed;
+    const char *text;
+  } rows[] = {
+    { "attach", "g", TRUE, "Attached to domain 'g'.\n" },
+    { "attach", "g", FALSE, "Already attached to domain 'g'.\n" },
+    { "detach", "g", TRUE, "Detached from domain 'g'.\n" },
+    { "detach", "g", FALSE, "Nothing of it is attached to domain 'g'.\n" },
+    { "recover", "g", TRUE, "Mended in domain 'g'.\n" },
+    { "recover", "g", FALSE, "Nothing is to be mended in domain 'g'.\n" },
+    { "reclaim", NULL, TRUE, "Given back to the host.\n" },
+    { "reclaim", NULL, FALSE, "Nothing is to be given back to the host.\n" },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      MfpReport report = { .command = rows[i].command, .domain = rows[i].domain,
+                           .changed = rows[i].changed, .journal = &nothing_done };
+      g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
+
+      g_assert_cmpstr (text, ==, rows[i].text);
+    }
+}
+
+/* No guest has to do with it. */
+static void
+test_text_host (void)
+{
+  g_autoptr (MfpCard) card = sample ();
+  MfpReport report = { .command = "reclaim", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
+  g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
+
+  g_assert_true (g_str_has_prefix (text, "Given back to the host:\n  host 0000:01:00.1\n"));
+  assert_lacks (text, "guest");
+}
+
+/* What became of the sample: one taken, and given back in the end. */
+static MfpJournal *
+sample_journal (const MfpCard *card)
+{
+  MfpJournal *journal = mfp_journal_new ();
+  const MfpStep take = { .kind = MFP_STEP_TAKE, .function = mfp_card_find_guest (card, 0) };
+  const MfpStep back = { .kind = MFP_STEP_GIVE_BACK, .function = take.function };
+  const MfpStep record = { .kind = MFP_STEP_RECORD };
+  g_autoptr (GError) failure = g_error_new_literal (MFP_ERROR, MFP_ERROR_FAILED, "no \"luck\"");
+  MfpJournalDriver *driver = mfp_journal_driver (journal, &take.function->host);
+
+  driver->before = g_strdup ("e1000e");
+  driver->after = g_strdup ("vfio-pci");
+  g_assert_true (mfp_journal_driver (journal, &take.function->host) == driver);
+  mfp_journal_begin_step (journal, &record, FALSE, 1000000);
+  mfp_journal_end_step (journal, NULL, 1000000);
+  mfp_journal_begin_step (journal, &take, FALSE, 1000000);
+  mfp_journal_end_step (journal, failure, 1500000);
+  mfp_journal_begin_step (journal, &back, TRUE, 1500000);
+  mfp_journal_end_step (journal, NULL, 3750000);
+  mfp_journal_warn (journal, "look \303\244");
+  return journal;
+}
+
+#define SAMPLE_STEPS                                                                              \
+  "\"steps\":["                                                                                   \
+  "{\"step\":\"record\",\"function\":null,\"undo\":false,\"seconds\":0.0,\"error\":null},"       \
+  "{\"step\":\"take\",\"function\":\"0000:01:00.1\",\"undo\":false,\"seconds\":0.5,"              \
+  "\"error\":\"no \\\"luck\\\"\"},"                                                               \
+  "{\"step\":\"give-back\",\"function\":\"0000:01:00.1\",\"undo\":true,\"seconds\":2.25,"         \
+  "\"error\":null}],\"warnings\":[\"look \303\244\"]"
+#define NO_STEPS "\"steps\":[],\"warnings\":[]"
+
+static void
+test_json (void)
+{
+  g_autoptr (MfpCard) card = sample ();
+  g_autoptr (MfpJournal) journal = sample_journal (card);
+  MfpReport report = { .command = "attach", .domain = "a \"b\" \303\244",
+                       .changed = TRUE, .card = card, .journal = journal };
+  g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
+
+  assert_json (text,
+               "{\"schema\":1,\"command\":\"attach\",\"domain\":\"a \\\"b\\\" \303\244\","
+               "\"changed\":true,\"slot\":\"0000:05:00\",\"functions\":["
+               "{\"host\":\"0000:01:00.1\",\"guest\":\"0000:05:00.0\",\"alias\":\"ua-1\","
+               "\"host_driver\":\"e1000e\",\"driver_before\":\"e1000e\","
+               "\"driver_after\":\"vfio-pci\"},"
+               "{\"host\":\"0000:01:00.2\",\"guest\":\"0000:05:00.1\",\"alias\":\"ua-2\","
+               "\"host_driver\":\"e1000e\",\"driver_before\":null,\"driver_after\":null},"
+               "{\"host\":\"0000:01:00.0\",\"guest\":null,\"alias\":\"ua-0\","
+               "\"host_driver\":\"vfio-pci\",\"driver_before\":null,\"driver_after\":null},"
+               "{\"host\":\"0000:01:00.3\",\"guest\":null,\"alias\":\"ua-3\","
+               "\"host_driver\":null,\"driver_before\":null,\"driver_after\":null}]," SAMPLE_STEPS
+               "}");
+}
+
+static void
+test_json_nothing (void)
+{
+  MfpReport report = { .command = "detach", .domain = "g", .changed = FALSE,
+                       .journal = &nothing_done };
+  g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
+
+  assert_json (text, "{\"schema\":1,\"command\":\"detach\",\"domain\":\"g\",\"changed\":false,"
+                     "\"slot\":null,\"functions\":[]," NO_STEPS "}");
+}
+
+static void
+test_json_without_slot (void)
+{
+  g_autoptr (MfpCard) card = mfp_card_new ();
+  MfpReport report = { .command = "detach", .domain = "g", .changed = TRUE, .card = card,
+                       .journal = &nothing_done };
+  g_autofree char *text = NULL;
+
+  add (card, "0000:01:00.1", 1, NULL);
+  text = mfp_report_format (&report, MFP_FORMAT_JSON);
+  assert_json (text, "{\"schema\":1,\"command\":\"detach\",\"domain\":\"g\",\"changed\":true,"
+                     "\"slot\":null,\"functions\":[{\"host\":\"0000:01:00.1\",\"guest\":null,"
+                     "\"alias\":\"ua-1\",\"host_driver\":null,\"driver_before\":null,"
+                     "\"driver_after\":null}]," NO_STEPS "}");
+}
+
+/* A recover may be about several. */
+static void
+test_several_cards (void)
+{
+  g_autoptr (MfpCard) first = mfp_card_new (), second = mfp_card_new ();
+  g_autoptr (GPtrArray) cards = g_ptr_array_new ();
+  MfpReport report = { .command = "recover", .domain = "g", .changed = TRUE, .cards = cards,
+                       .journal = &nothing_done };
+  g_autofree char *text = NULL, *json = NULL;
+
+  add (first, "0000:01:00.0", 0, NULL);
+  add (second, "0000:02:00.0", 0, "igb");
+  second->slot = test_address ("0000:05:00");
+  second->has_slot = TRUE;
+  g_ptr_array_add (cards, first);
+  g_ptr_array_add (cards, second);
+  text = mfp_report_format (&report, MFP_FORMAT_TEXT);
+  g_assert_cmpstr (text, ==,
+                   "Mended in domain 'g':\n"
+                   "  host 0000:01:00.0  guest - (held, not shown)\n"
+                   "  host 0000:02:00.0  guest 0000:05:00.0\n");
+  json = mfp_report_format (&report, MFP_FORMAT_JSON);
+  assert_json (json, "{\"schema\":1,\"command\":\"recover\",\"domain\":\"g\",\"changed\":true,"
+                     "\"cards\":[{\"slot\":null,\"functions\":[{\"host\":\"0000:01:00.0\","
+                     "\"guest\":null,\"alias\":\"ua-0\",\"host_driver\":null,"
+                     "\"driver_before\":null,\"driver_after\":null}]},"
+                     "{\"slot\":\"0000:05:00\",\"functions\":[{\"host\":\"0000:02:00.0\","
+                     "\"guest\":\"0000:05:00.0\",\"alias\":\"ua-0\",\"host_driver\":\"igb\","
+                     "\"driver_before\":null,\"driver_after\":null}]}]," NO_STEPS "}");
+}
+
+static void
+test_error (void)
+{
+  g_autoptr (MfpCard) card = sample ();
+  g_autoptr (MfpJournal) journal = sample_journal (card);
+  g_autoptr (GError) error
+      = g_error_new_literal (MFP_ERROR, MFP_ERROR_LEFT, "two\nlines \"quoted\" \303\244");
+  g_autofree char *text = mfp_report_format_error (error, journal);
+
+  assert_json (text, "{\"schema\":1,\"error\":\"two\\nlines \\\"quoted\\\" \303\244\","
+                     "\"status\":5,\"functions\":[{\"host\":\"0000:01:00.1\","
+                     "\"driver_before\":\"e1000e\",\"driver_after\":\"vfio-pci\"}]," SAMPLE_STEPS
+                     "}");
+}
+
+static void
+test_error_internal_code (void)
+{
+  g_autoptr (GError) error = g_error_new_literal (MFP_ERROR, MFP_ERROR_BUSY, "x");
+  g_autofree char *text = mfp_report_format_error (error, &nothing_done);
+
+  assert_json (text, "{\"schema\":1,\"error\":\"x\",\"status\":1,\"functions\":[]," NO_STEPS "}");
+}
+
+static void
+test_format_parse (void)
+{
+  MfpFormat format = MFP_FORMAT_JSON;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (mfp_format_parse (NULL, &format, &error));
+  g_assert_cmpint (format, ==, MFP_FORMAT_TEXT);
+  g_assert_true (mfp_format_parse ("json", &format, &error));
+  g_assert_cmpint (format, ==, MFP_FORMAT_JSON);
+  g_assert_true (mfp_format_parse ("text", &format, &error));
+  g_assert_cmpint (format, ==, MFP_FORMAT_TEXT);
+  g_assert_no_error (error);
+}
+
+static void
+test_format_parse_bad (void)
+{
+  static const char *const texts[] = { "", "JSON", "json ", "xml" };
+
+  FOR_EACH (i, texts)
+    {
+      MfpFormat format = MFP_FORMAT_TEXT;
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (mfp_format_parse (texts[i], &format, &error));
+      assert_error (error, MFP_ERROR_USAGE, "is no format; there are text and json");
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/report/text/lists-functions-in-the-guest-s-order", test_text);
+  g_test_add_func ("/report/text/headline-of-each-outcome", test_headlines);
+  g_test_add_func ("/report/text/of-the-host-alone-names-no-guest", test_text_host);
+  g_test_add_func ("/report/json/has-every-member", test_json);
+  g_test_add_func ("/report/json/of-nothing", test_json_nothing);
+  g_test_add_func ("/report/json/without-slot-has-no-guest-address", test_json_without_slot);
+  g_test_add_func ("/report/several-cards/are-all-told-of", test_several_cards);
+  g_test_add_func ("/report/error/has-message-status-and-what-was-done", test_error);
+  g_test_add_func ("/report/error/status-of-an-internal-code-is-1", test_error_internal_code);
+  g_test_add_func ("/report/format/parses-text-and-json", test_format_parse);
+  g_test_add_func ("/report/format/refuses-anything-else", test_format_parse_bad);
+  return g_test_run ();
+}
