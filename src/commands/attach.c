@@ -73,12 +73,6 @@ read_request (const Options *options, const GStrv arguments, Request *request, G
 
   if (!mfp_check_words ("attach", arguments, &options->common, error))
     return FALSE;
-  if (options->wait && mfp_by_libvirt (&options->common))
-    {
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
-                           "--wait asks QEMU, and --via libvirt means not to");
-      return FALSE;
-    }
   if (options->common.file && (options->functions || options->rest))
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
@@ -308,7 +302,7 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
     }
   card->slot = slot;
   card->has_slot = TRUE;
-  if (live == MFP_PRESENT && !options->common.dry_run && !mfp_by_libvirt (&options->common)
+  if (live == MFP_PRESENT && !options->common.dry_run
       && !verify_present (target, invocation, options, card, error))
     return FALSE;
   if (live == MFP_PRESENT)
@@ -437,8 +431,6 @@ make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GErro
 
   if (!target->seen.live)
     return mfp_plan_attach (card, NULL, TRUE, FALSE);
-  if (mfp_by_libvirt (&options->common))
-    return mfp_plan_attach_plain (card, target->config != NULL);
   name = mfp_guest_bus_qemu_name (target->seen.live, mfp_guest_bus (target->seen.live, card->slot.bus));
   if (!name)
     {
@@ -523,9 +515,8 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
   g_autoptr (GArray) group = NULL;
   gboolean asked_slot;
 
-  if (!(mfp_by_libvirt (&options->common)
-        || mfp_admit_guest (target->seen.live ? target->seen.live : target->config, error))
-      || !(options->common.dry_run || mfp_target_can_change (target, &options->common, error))
+  if (!mfp_admit_guest (target->seen.live ? target->seen.live : target->config, error)
+      || !(options->common.dry_run || mfp_target_can_change (target, error))
       || !survey (target, request, &host, error))
     return NULL;
   card = make_card (target, options, request, &host, error);
@@ -587,7 +578,6 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
     { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
       "wait until the guest has assigned addresses to the card, and a driver of it uses them", NULL },
     MFP_FORM_OPTIONS (&options.common),
-    MFP_VIA_OPTION (&options.common),
     MFP_DRY_RUN_OPTION (&options.common, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options.common),
     POPT_TABLEEND,

@@ -24,7 +24,6 @@ mfp_common_options_clear (MfpCommonOptions *options)
 {
   g_clear_pointer (&options->file, g_free);
   g_clear_pointer (&options->format, g_free);
-  g_clear_pointer (&options->via, g_free);
 }
 
 static char *
@@ -68,21 +67,11 @@ mfp_warn (const MfpInvocation *invocation, const char *format, ...)
   mfp_journal_warn (invocation->journal, text);
 }
 
-gboolean
-mfp_by_libvirt (const MfpCommonOptions *options)
-{
-  return g_strcmp0 (options->via, "libvirt") == 0;
-}
-
 static gboolean
 check_common (MfpInvocation *invocation, const MfpCommonOptions *common, GError **error)
 {
-  static const char *const ways[] = { "auto", "monitor", "libvirt", NULL };
-
   if (!mfp_format_parse (common->format, &invocation->format, error))
     return FALSE;
-  if (common->via && !g_strv_contains (ways, common->via))
-    return usage_error (error, "--via takes auto, monitor or libvirt");
   if (common->current && (common->live || common->config || common->persistent))
     return usage_error (error, "--current excludes --live, --config and --persistent");
   if (common->timeout < 1 || common->timeout > TIMEOUT_MAX)
@@ -311,15 +300,14 @@ mfp_read_document (const char *file, GError **error)
 }
 
 gboolean
-mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options, GError **error)
+mfp_target_can_change (MfpTarget *target, GError **error)
 {
   g_autofree char *driver = target->api->driver (target->libvirt);
 
-  if (g_strcmp0 (driver, "qemu") == 0 || mfp_by_libvirt (options))
+  if (g_strcmp0 (driver, "qemu") == 0)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "libvirt's %s driver cannot plug a multifunction card; supported is QEMU, and "
-               "with --via libvirt a driver that takes multifunction addresses by itself. "
+               "libvirt's %s driver cannot plug a multifunction card; supported is QEMU. "
                "--dry-run works here",
                driver ? driver : "unknown");
   return FALSE;
@@ -427,7 +415,7 @@ settle_unplug (MfpTarget *target, MfpPlan *plan, GError **error)
 {
   guint version;
 
-  if (!target->seen.live || plan->by_libvirt || !mfp_guest_is_pseries (target->seen.live))
+  if (!target->seen.live || !mfp_guest_is_pseries (target->seen.live))
     return TRUE;
   version = mfp_monitor_query_version (target->ops, error);
   plan->unplug_each = version < MFP_QEMU_VERSION (4, 2);

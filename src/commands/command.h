@@ -49,7 +49,6 @@ typedef struct
 {
   char *file;
   char *format;
-  char *via;
   int live;
   int config;
   int persistent;
@@ -80,11 +79,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpCommonOptions, mfp_common_options_clear)
     "affect the next start, and the domain if it is running", NULL },                             \
   { "current", '\0', POPT_ARG_NONE, &(o)->current, 0,                                             \
     "affect the domain in its current state (default)", NULL }
-#define MFP_VIA_OPTION(o)                                                                         \
-  { "via", '\0', POPT_ARG_STRING, &(o)->via, 0,                                                   \
-    "QEMU's monitor for what libvirt refuses (auto: the same), or libvirt alone, which its "      \
-    "driver must be able to",                                                                     \
-    "auto|monitor|libvirt" }
 #define MFP_DRY_RUN_OPTION(o, text)                                                               \
   { "dry-run", '\0', POPT_ARG_NONE, &(o)->dry_run, 0, text, NULL }
 #define MFP_WAIT_OPTIONS(o)                                                                       \
@@ -167,9 +161,6 @@ MfpTarget *mfp_target_open (const MfpInvocation *invocation, const MfpCommonOpti
 /* The <devices> document that --file names. */
 MfpCard *mfp_read_document (const char *file, GError **error);
 
-/* --via libvirt. */
-gboolean mfp_by_libvirt (const MfpCommonOptions *options);
-
 /* Reads the live XML again. */
 gboolean mfp_target_look_again (MfpTarget *target, GError **error);
 
@@ -177,9 +168,8 @@ gboolean mfp_target_look_again (MfpTarget *target, GError **error);
  * what was seen. Errors: as the operations of ops.h fail. */
 gboolean mfp_target_look_at_both (MfpTarget *target, GError **error);
 
-/* Refuses the connection of a driver that cannot plug in the way of @options. */
-gboolean mfp_target_can_change (MfpTarget *target, const MfpCommonOptions *options,
-                                GError **error);
+/* Refuses the connection of a driver that cannot plug a multifunction card. */
+gboolean mfp_target_can_change (MfpTarget *target, GError **error);
 
 /* Refuses (MFP_ERROR_REFUSED) when a running domain other than the chosen one
  * has one of @functions (element-type MfpHostFunction). */

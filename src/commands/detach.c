@@ -79,19 +79,6 @@ check_records (const MfpGuest *guest, const GArray *selections, GError **error)
   return TRUE;
 }
 
-/* Libvirt alone does not know what of a card QEMU still uses. */
-static gboolean
-check_way (const MfpGuest *guest, const GArray *selections, const MfpCommonOptions *options,
-           GError **error)
-{
-  if (!mfp_by_libvirt (options) || !find_record (guest, selections))
-    return TRUE;
-  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                       "QEMU itself was told of this card when it was attached, and has to be "
-                       "asked again: detach it without --via libvirt");
-  return FALSE;
-}
-
 /* Refuses functions in several guest slots: each is a card of its own. */
 static gboolean
 check_one_slot (const MfpCard *card, const MfpGuest *guest, GError **error)
@@ -212,19 +199,17 @@ static MfpCard *
 find_live (MfpTarget *target, const GArray *selections, const MfpCommonOptions *options,
            GError **error)
 {
-  gboolean ask_qemu = !options->dry_run && !mfp_by_libvirt (options);
   g_autoptr (MfpCard) card = find_card (target->seen.live, selections);
   g_autoptr (GString) companions = g_string_new (NULL);
 
-  if (ask_qemu && card->functions->len > 0)
+  if (!options->dry_run && card->functions->len > 0)
     {
       if (!mfp_target_look_at_both (target, error))
         return NULL;
       mfp_card_free (card);
       card = find_card (target->seen.live, selections);
     }
-  if (!check_records (target->seen.live, selections, error)
-      || !check_way (target->seen.live, selections, options, error))
+  if (!check_records (target->seen.live, selections, error))
     return NULL;
   if (card->functions->len == 0)
     return g_steal_pointer (&card);
@@ -272,12 +257,10 @@ detach_from (MfpTarget *target, MfpInvocation *invocation, const MfpCommonOption
     return mfp_devices_format (shown);
   if (shown->functions->len == 0)
     return mfp_target_report (target, invocation, (MfpReport){ .command = "detach" });
-  if (!mfp_target_can_change (target, options, error))
+  if (!mfp_target_can_change (target, error))
     return NULL;
   has_live = live && live->functions->len > 0;
-  plan = has_live && mfp_by_libvirt (options)
-             ? mfp_plan_detach_plain (live, config)
-             : mfp_plan_detach (live ? live : mfp_card_new (), has_live, config);
+  plan = mfp_plan_detach (live ? live : mfp_card_new (), has_live, config);
   live = NULL;
   config = NULL;
   if (!mfp_target_execute (target, invocation, options, plan, error))
@@ -297,7 +280,6 @@ mfp_cmd_detach (MfpInvocation *invocation, GError **error)
         MFP_DEVICE_HELP;
   const struct poptOption table[] = {
     MFP_FORM_OPTIONS (&options),
-    MFP_VIA_OPTION (&options),
     MFP_DRY_RUN_OPTION (&options, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options),
     POPT_TABLEEND,

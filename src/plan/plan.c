@@ -15,8 +15,6 @@ static const struct
                              "add a port to the persistent XML" },
   [MFP_STEP_CONFIG_ATTACH] = { "config-attach", MFP_STEP_CONFIG_DETACH,
                                "add %s to the persistent XML" },
-  [MFP_STEP_LIVE_ATTACH] = { "live-attach", MFP_STEP_LIVE_DETACH,
-                             "attach %s to the running domain" },
   [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, "note down what is taken from the host" },
   [MFP_STEP_CLAIM] = { "claim", MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
   [MFP_STEP_TAKE] = { "take", MFP_STEP_GIVE_BACK, "take %s from its host driver" },
@@ -33,8 +31,6 @@ static const struct
   [MFP_STEP_GIVE_BACK] = { "give-back", MFP_STEP_NOTHING, "give %s back to its host driver" },
   [MFP_STEP_FORGET] = { "forget", MFP_STEP_NOTHING, "remove the note" },
   [MFP_STEP_STAYING] = { "staying", MFP_STEP_NOTHING, "note down that the card stays" },
-  [MFP_STEP_LIVE_DETACH] = { "live-detach", MFP_STEP_LIVE_ATTACH,
-                             "detach %s from the running domain" },
   [MFP_STEP_CONFIG_DETACH] = { "config-detach", MFP_STEP_CONFIG_ATTACH,
                                "remove %s from the persistent XML" },
   [MFP_STEP_CONFIG_UNPORT] = { "config-unport", MFP_STEP_CONFIG_PORT,
@@ -100,12 +96,6 @@ to_take (const MfpFunction *function)
 }
 
 static gboolean
-zero (const MfpFunction *function)
-{
-  return function->guest_function == 0;
-}
-
-static gboolean
 not_zero (const MfpFunction *function)
 {
   return function->guest_function != 0;
@@ -165,42 +155,18 @@ add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
     add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
 }
 
-/* A step with the person's own XML for each function that is chosen. */
-static void
-add_asked (MfpPlan *plan, MfpStepKind kind, Chosen chosen)
-{
-  for (guint i = 0; i < plan->card->functions->len; i++)
-    {
-      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
-
-      if (chosen (function))
-        add_step (plan, kind, function,
-                  mfp_hostdev_format (plan->card, function, MFP_HOSTDEV_ASKED));
-    }
-}
-
 static void
 add_config_attach (MfpPlan *plan)
 {
   if (plan->card->port)
     add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (plan->card));
-  add_asked (plan, MFP_STEP_CONFIG_ATTACH, every);
-}
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
 
-MfpPlan *
-mfp_plan_attach_plain (MfpCard *card, gboolean config)
-{
-  MfpPlan *plan = plan_new (card);
-
-  if (config)
-    add_config_attach (plan);
-  /* All of them first: a guest can open none of an IOMMU group before. */
-  add_steps (plan, MFP_STEP_TAKE, to_take);
-  add_asked (plan, MFP_STEP_LIVE_ATTACH, not_zero);
-  add_asked (plan, MFP_STEP_LIVE_ATTACH, zero);
-  plan->strict = plan->steps->len;
-  plan->by_libvirt = TRUE;
-  return plan;
+      add_step (plan, MFP_STEP_CONFIG_ATTACH, function,
+                mfp_hostdev_format (plan->card, function, MFP_HOSTDEV_ASKED));
+    }
 }
 
 MfpPlan *
@@ -258,40 +224,17 @@ add_live_detach (MfpPlan *plan)
   add_step (plan, MFP_STEP_FORGET, NULL, NULL);
 }
 
-/* A step with the XML that the domain has for each function of @card that is
- * chosen, the last first. */
-static void
-add_known (MfpPlan *plan, MfpStepKind kind, const MfpCard *card, Chosen chosen)
-{
-  for (guint i = card->functions->len; i-- > 0;)
-    {
-      MfpFunction *function = g_ptr_array_index (card->functions, i);
-
-      if (chosen (function))
-        add_step (plan, kind, function, g_strdup (function->xml));
-    }
-}
-
+/* A step with the XML that the domain has for each function, the last first. */
 static void
 add_config_detach (MfpPlan *plan, MfpCard *persistent)
 {
   plan->persistent = persistent;
-  if (persistent)
-    add_known (plan, MFP_STEP_CONFIG_DETACH, persistent, every);
-}
+  for (guint i = persistent ? persistent->functions->len : 0; i-- > 0;)
+    {
+      MfpFunction *function = g_ptr_array_index (persistent->functions, i);
 
-MfpPlan *
-mfp_plan_detach_plain (MfpCard *card, MfpCard *persistent)
-{
-  MfpPlan *plan = plan_new (card);
-
-  add_config_detach (plan, persistent);
-  add_known (plan, MFP_STEP_LIVE_DETACH, card, zero);
-  add_known (plan, MFP_STEP_LIVE_DETACH, card, not_zero);
-  plan->strict = plan->steps->len;
-  plan->by_libvirt = TRUE;
-  add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
-  return plan;
+      add_step (plan, MFP_STEP_CONFIG_DETACH, function, g_strdup (function->xml));
+    }
 }
 
 MfpPlan *

@@ -11,7 +11,6 @@
  * MfpStepKind:
  * @MFP_STEP_CONFIG_PORT: add a port to the persistent XML
  * @MFP_STEP_CONFIG_ATTACH: add a function to the persistent XML
- * @MFP_STEP_LIVE_ATTACH: attach a function live, by libvirt alone
  * @MFP_STEP_RECORD: write down what will be taken
  * @MFP_STEP_CLAIM: stand back if another run's record names one of them: of two
  *   that both wrote before they looked, at least one sees the other
@@ -34,7 +33,6 @@
  * @MFP_STEP_GIVE_BACK: return a function to its host driver, verified
  * @MFP_STEP_FORGET: remove the record
  * @MFP_STEP_STAYING: note down that the card stays, after all
- * @MFP_STEP_LIVE_DETACH: detach it so, and wait until it is gone
  * @MFP_STEP_CONFIG_DETACH, @MFP_STEP_CONFIG_UNPORT
  *
  * The second group looks at the state first: a step whose goal is reached
@@ -44,7 +42,6 @@ typedef enum
 {
   MFP_STEP_CONFIG_PORT,
   MFP_STEP_CONFIG_ATTACH,
-  MFP_STEP_LIVE_ATTACH,
   MFP_STEP_RECORD,
   MFP_STEP_CLAIM,
   MFP_STEP_TAKE,
@@ -60,7 +57,6 @@ typedef enum
   MFP_STEP_GIVE_BACK,
   MFP_STEP_FORGET,
   MFP_STEP_STAYING,
-  MFP_STEP_LIVE_DETACH,
   MFP_STEP_CONFIG_DETACH,
   MFP_STEP_CONFIG_UNPORT,
   MFP_STEP_KINDS,
@@ -87,7 +83,6 @@ typedef struct
  * @record: (nullable): what MFP_STEP_RECORD or LEAVING writes and FORGET
  *   removes
  * @host_only: no domain has to do with it
- * @by_libvirt: QEMU is not asked anything: libvirt's XML has to do
  * @bus: (nullable): QEMU's name of the bus that the slot is on
  * @unplug_each: QEMU wants each function asked away, function 0 last, instead
  *   of function 0 alone: pseries before QEMU 4.2
@@ -104,7 +99,6 @@ typedef struct
   GPtrArray *steps;
   guint strict;
   gboolean host_only;
-  gboolean by_libvirt;
   gboolean unplug_each;
 } MfpPlan;
 
@@ -121,20 +115,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpPlan, mfp_plan_free)
  */
 MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
                           gboolean enumerate);
-
-/**
- * mfp_plan_attach_plain:
- * @card: (transfer full): with slot
- *
- * For a libvirt driver that takes multifunction addresses on a live attach:
- * one plain attach per function, function 0 last. No record is written.
- */
-MfpPlan *mfp_plan_attach_plain (MfpCard *card, gboolean config);
-
-/* The reverse for such a driver: function 0 first. @card is as the running
- * guest has it, @persistent (nullable) as the persistent XML has it; both
- * (transfer full). */
-MfpPlan *mfp_plan_detach_plain (MfpCard *card, MfpCard *persistent);
 
 /* Only verifies that the running guest has @card (transfer full), whose
  * functions have the aliases that the domain knows; and waits for BARs. */

@@ -31,8 +31,6 @@ run_step (MfpRun *run, const MfpStep *step, MfpStepKind kind, gboolean back, GEr
     [MFP_STEP_STAYING] = mfp_step_staying,
     [MFP_STEP_CONFIG_DETACH] = mfp_step_config_detach,
     [MFP_STEP_CONFIG_UNPORT] = mfp_step_config_detach,
-    [MFP_STEP_LIVE_ATTACH] = mfp_step_live_attach,
-    [MFP_STEP_LIVE_DETACH] = mfp_step_live_detach,
   };
   const MfpObserver *observer = run->options->observer;
   const MfpStep actual = { .kind = kind, .function = step->function };
@@ -144,10 +142,7 @@ tell_remedies (const MfpPlan *plan, const char *domain, GError **error)
 
   if (plan->host_only)
     mfp_error_append (error, "To mend it: run the command again");
-  if (plan->by_libvirt)
-    mfp_error_append (error, "To mend it: virsh detach-device and virsh nodedev-reattach, for "
-                             "each function that is not where it should be");
-  if ((plan->record || plan->bus) && !plan->by_libvirt && name)
+  if ((plan->record || plan->bus) && name)
     mfp_error_append (error, "To mend it: virt-mfplug recover %s", name);
   if (touches_config (plan) && name)
     mfp_error_append (error, "To mend the persistent XML: virsh edit %s", name);
@@ -158,9 +153,7 @@ static void
 tell_what_is_left (MfpRun *run, GError **error)
 {
   const MfpGuest *live = run->ended ? NULL : mfp_run_look_again (run, NULL);
-  g_autoptr (GHashTable) devices = live && !run->plan->by_libvirt
-                                      ? mfp_monitor_list_devices (run->ops, NULL)
-                                      : NULL;
+  g_autoptr (GHashTable) devices = live ? mfp_monitor_list_devices (run->ops, NULL) : NULL;
   g_autofree char *xml = touches_config (run->plan)
                              ? run->ops->domain_xml (run->ops, MFP_CONFIG, NULL)
                              : NULL;

@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What libvirt does alone: changes of the persistent XML, and of the running
- * domain where its driver takes multifunction addresses as they are.
- */
+/* Changes of the persistent XML. */
 #include "config.h"
 
 #include "run/steps.h"
 
 /**
  * Goal:
- * @form: of which domain
- * @attach: whether it is to have what @step names
+ * @attach: whether the persistent XML is to have what @step names
  */
 typedef struct
 {
   const MfpStep *step;
-  MfpForm form;
   gboolean attach;
 } Goal;
 
 /* Whether @guest has the function of @step at its guest address. */
 static gboolean
-is_in_place (const MfpRun *run, const MfpStep *step, MfpForm form, const MfpGuest *guest)
+is_in_place (const MfpRun *run, const MfpStep *step, const MfpGuest *guest)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &step->function->host);
-  gboolean persistent = form == MFP_CONFIG && run->plan->persistent;
-  const MfpCard *card = persistent ? run->plan->persistent : run->plan->card;
+  const MfpCard *card = run->plan->persistent ? run->plan->persistent : run->plan->card;
   MfpPciAddress place;
 
   if (!device || !mfp_function_is_exposed (step->function))
@@ -35,12 +29,12 @@ is_in_place (const MfpRun *run, const MfpStep *step, MfpForm form, const MfpGues
   return device->has_address && mfp_pci_address_equal (&device->address, &place);
 }
 
-/* Whether the domain is as it is to be: with or without the function of the
+/* Whether the persistent XML is as it is to be: with or without the function of the
  * step, or, where that is about none, the port. */
 static gboolean
 check_goal (MfpRun *run, const Goal *goal, gboolean *reached, GError **error)
 {
-  g_autofree char *xml = run->ops->domain_xml (run->ops, goal->form, error);
+  g_autofree char *xml = run->ops->domain_xml (run->ops, MFP_CONFIG, error);
   g_autoptr (MfpGuest) guest = xml ? mfp_guest_parse (xml, error) : NULL;
   const MfpStep *step = goal->step;
 
@@ -49,7 +43,7 @@ check_goal (MfpRun *run, const Goal *goal, gboolean *reached, GError **error)
   if (!step->function)
     *reached = goal->attach == (mfp_guest_bus (guest, run->plan->card->port) != NULL);
   else if (goal->attach)
-    *reached = is_in_place (run, step, goal->form, guest);
+    *reached = is_in_place (run, step, guest);
   else
     *reached = !mfp_guest_find_host (guest, &step->function->host);
   return TRUE;
@@ -59,11 +53,10 @@ static gboolean
 change (MfpRun *run, const Goal *goal, GError **error)
 {
   mfp_run_forget_seen (run);
-  return goal->attach ? run->ops->attach (run->ops, goal->form, goal->step->xml, error)
-                      : run->ops->detach (run->ops, goal->form, goal->step->xml, error);
+  return goal->attach ? run->ops->attach (run->ops, MFP_CONFIG, goal->step->xml, error)
+                      : run->ops->detach (run->ops, MFP_CONFIG, goal->step->xml, error);
 }
 
-/* A live detach is a request: the next look tells. */
 static gboolean
 approach_goal (MfpRun *run, gpointer data, gboolean *done, GError **error)
 {
@@ -73,10 +66,8 @@ approach_goal (MfpRun *run, gpointer data, gboolean *done, GError **error)
     return FALSE;
   if (*done)
     return TRUE;
-  if (!change (run, goal, error))
-    return FALSE;
-  *done = goal->attach || goal->form == MFP_CONFIG;
-  return TRUE;
+  *done = change (run, goal, error);
+  return *done;
 }
 
 /* Whether a change that failed with *@error took place all the same, which is
@@ -111,29 +102,11 @@ reach (MfpRun *run, Goal goal, GError **error)
 gboolean
 mfp_step_config_attach (MfpRun *run, const MfpStep *step, GError **error)
 {
-  return reach (run, (Goal){ .step = step, .form = MFP_CONFIG, .attach = TRUE }, error);
+  return reach (run, (Goal){ .step = step, .attach = TRUE }, error);
 }
 
 gboolean
 mfp_step_config_detach (MfpRun *run, const MfpStep *step, GError **error)
 {
-  return reach (run, (Goal){ .step = step, .form = MFP_CONFIG, .attach = FALSE }, error);
-}
-
-gboolean
-mfp_step_live_attach (MfpRun *run, const MfpStep *step, GError **error)
-{
-  return reach (run, (Goal){ .step = step, .form = MFP_LIVE, .attach = TRUE }, error);
-}
-
-/* The guest has to let it go, and may take its time. */
-gboolean
-mfp_step_live_detach (MfpRun *run, const MfpStep *step, GError **error)
-{
-  Goal goal = { .step = step, .form = MFP_LIVE, .attach = FALSE };
-  MfpError late = run->undoing ? MFP_ERROR_FAILED : MFP_ERROR_PENDING;
-  GError *local = NULL;
-  gboolean done = run->ended || mfp_run_approach (run, approach_goal, &goal, late, &local);
-
-  return mfp_run_or_ended (run, done, local, error);
+  return reach (run, (Goal){ .step = step, .attach = FALSE }, error);
 }

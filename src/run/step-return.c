@@ -9,25 +9,6 @@
 
 #include <string.h>
 
-/* The aliases that QEMU has, or, where it is not asked, those in @guest. */
-static GHashTable *
-list_present (MfpRun *run, const MfpGuest *guest, GError **error)
-{
-  GHashTable *present;
-
-  if (!run->plan->by_libvirt)
-    return mfp_monitor_list_devices (run->ops, error);
-  present = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (guint i = 0; i < guest->devices->len; i++)
-    {
-      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
-
-      if (device->alias)
-        g_hash_table_add (present, g_strdup (device->alias));
-    }
-  return present;
-}
-
 /* Fails while QEMU has a function of the IOMMU group: a rebind of another one
  * fails then, or on old kernels brings the host down. */
 static gboolean
@@ -40,7 +21,7 @@ check_group_free (MfpRun *run, const MfpHostFunction *host, GError **error)
 
   if (held && !mfp_host_function_shares_group (host, held))
     return TRUE;
-  present = guest ? list_present (run, guest, &local) : NULL;
+  present = guest ? mfp_monitor_list_devices (run->ops, &local) : NULL;
   if (!present)
     return mfp_run_or_ended (run, run->ended, local, error);
   for (guint i = 0; i < host->group->len; i++)
@@ -76,7 +57,7 @@ typedef struct
 static gboolean
 may_be_vfio (const MfpRun *run, const MfpFunction *function)
 {
-  return !function->take && !run->plan->host_only && !run->plan->by_libvirt;
+  return !function->take && !run->plan->host_only;
 }
 
 /* Whether @now is where it belongs: on a host driver, as a rule. Without a driver is

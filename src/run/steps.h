@@ -28,8 +28,6 @@ gboolean mfp_step_enumerate (MfpRun *run, const MfpStep *step, GError **error);
 /* step-direct.c: what libvirt does alone */
 gboolean mfp_step_config_attach (MfpRun *run, const MfpStep *step, GError **error);
 gboolean mfp_step_config_detach (MfpRun *run, const MfpStep *step, GError **error);
-gboolean mfp_step_live_attach (MfpRun *run, const MfpStep *step, GError **error);
-gboolean mfp_step_live_detach (MfpRun *run, const MfpStep *step, GError **error);
 
 /* step-remove.c: out of the guest, out of QEMU and out of the domain: each looks first */
 gboolean mfp_step_eject (MfpRun *run, const MfpStep *step, GError **error);

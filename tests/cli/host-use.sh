@@ -63,8 +63,8 @@ quiet() {
 }
 
 in_json() {
-  run attach --via libvirt --format json q35 01:00
-  assert_status 3
+  run_as_qemu attach --format json q35 01:00
+  assert_status 1
   assert_json "it['warnings'] == ['with host function 0000:01:00.1 the host loses network interface eth1, which is up']"
 }
 

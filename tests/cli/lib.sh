@@ -78,6 +78,15 @@ run() {
   run_bare --connect "$uri" "$@"
 }
 
+# run_as_qemu WORD...: the same, with a libvirt that calls its test driver QEMU's, so that a
+# command that changes something begins, and fails at what the test driver does not have.
+run_as_qemu() {
+  status=0
+  # shellcheck disable=SC2086 # words
+  env "LD_PRELOAD=$QEMU_URI_LIBRARY" ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" --connect "$uri" "$@" \
+    </dev/null >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+}
+
 assert_status() {
   [ "$status" -eq "$1" ] || fail "exit status $status is not $1"
 }

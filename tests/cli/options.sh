@@ -33,7 +33,7 @@ attach_help() {
     assert_stdout_has "Usage: virt-mfplug attach [OPTION...] DOMAIN DEVICE..."
     for word in --functions=LIST '--rest=keep|unassigned' --slot=GUEST-ADDRESS '--managed=yes|no' \
       --wait --file=XML --live --config --persistent --current --dry-run --timeout=SECONDS \
-      '--via=auto|monitor|libvirt' '--format=text|json'; do
+      '--format=text|json'; do
       assert_stdout_has "$word"
     done
   done
@@ -137,15 +137,6 @@ bad_values() {
   assert_error 2 "'01:00.1' is not a guest slot such as 0000:01:00"
   run_bare attach x 01:00 --format xml
   assert_error 2 "'xml' is no format; there are text and json"
-}
-
-bad_via() {
-  for command in attach detach; do
-    run_bare "$command" --via xend x 01:00
-    assert_error 2 "--via takes auto, monitor or libvirt"
-  done
-  run_bare attach --via libvirt --wait x 01:00
-  assert_error 2 "--wait asks QEMU, and --via libvirt means not to"
 }
 
 bad_timeout() {
@@ -287,7 +278,6 @@ check "an option without its argument" missing_argument
 check "words missing" missing_words
 check "--file with options that it replaces" file_and_more
 check "values that options do not take" bad_values
-check "--via: wrong values" bad_via
 check "time-outs that are none" bad_timeout
 check "the shortest and the longest time-out" good_timeout
 check "--current with others" current_and_more

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What is told while a command runs. The test driver cannot take a function
-# from its host driver, so an attach fails at its first step.
+# from its host driver, so an attach fails there and removes its record.
 
 . "$(dirname -- "$0")/lib.sh"
 
@@ -44,29 +44,30 @@ attach_on() {
   done
   [ $# -eq 0 ] || shift
   # shellcheck disable=SC2086 # words
-  on_terminal $variables -- ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" "$@" --connect "$uri" \
-    attach --via libvirt q35 01:00
+  on_terminal "LD_PRELOAD=$QEMU_URI_LIBRARY" $variables -- ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" \
+    "$@" --connect "$uri" attach q35 01:00
 }
 
-reason="cannot take 0000:01:00.0 from its host driver: libvirt says: this function is not supported by the connection driver: virNodeDeviceDetachFlags"
+reason="cannot take 0000:01:00.1 from its host driver: libvirt says: this function is not supported by the connection driver: virNodeDeviceDetachFlags
+Everything was undone."
 
 no_terminal() {
-  run attach --via libvirt q35 01:00
-  assert_error 3 "$reason"
+  run_as_qemu attach q35 01:00
+  assert_error 1 "$reason"
 }
 
 terminal() {
   attach_on TERM=xterm
-  assert_status 3
+  assert_status 1
   assert_stdout_empty
-  assert_stderr_has "$escape[K  take 0000:01:00.0 from its host driver: $escape[1;31mfailed$escape[0m after 0."
+  assert_stderr_has "$escape[K  take 0000:01:00.1 from its host driver: $escape[1;31mfailed$escape[0m after 0."
   assert_stderr_has "virt-mfplug: $escape[1;31merror:$escape[0m $reason"
 }
 
 no_colour() {
   attach_on TERM=xterm NO_COLOR=1
-  assert_status 3
-  assert_stderr_has "$escape[K  take 0000:01:00.0 from its host driver: failed after 0."
+  assert_status 1
+  assert_stderr_has "$escape[K  take 0000:01:00.1 from its host driver: failed after 0."
   assert_stderr_lacks "$escape[1"
   assert_stderr_has "virt-mfplug: error: $reason"
 }
@@ -78,31 +79,32 @@ empty_no_colour() {
 
 dumb() {
   attach_on TERM=dumb
-  assert_error 3 "$reason"
+  assert_error 1 "$reason"
 }
 
 quiet() {
   attach_on TERM=xterm NO_COLOR=1 -- --quiet
-  assert_error 3 "$reason"
+  assert_error 1 "$reason"
 }
 
 verbose() {
   attach_on TERM=xterm NO_COLOR=1 -- --verbose
-  assert_status 3
+  assert_status 1
   assert_stderr_lacks "$escape"
-  assert_stderr_has "virt-mfplug: take 0000:01:00.0 from its host driver"
+  assert_stderr_has "virt-mfplug: take 0000:01:00.1 from its host driver"
   grep -qx 'virt-mfplug:   virConnectOpenAuth test:///.*: [0-9]*\.[0-9][0-9][0-9] s' "$scratch/stderr" || fail "the connection is not told"
-  grep -qx 'virt-mfplug:   virNodeDeviceDetachFlags pci_0000_01_00_0: [0-9]*\.[0-9][0-9][0-9] s' "$scratch/stderr" || fail "the call is not told"
+  grep -qx 'virt-mfplug:   virNodeDeviceDetachFlags pci_0000_01_00_1: [0-9]*\.[0-9][0-9][0-9] s' "$scratch/stderr" || fail "the call is not told"
 }
 
 json() {
-  run attach --via libvirt --format json q35 01:00
-  assert_status 3
-  assert_json "it['steps'] == [{'step': 'take', 'function': '0000:01:00.0', 'undo': False,
-    'seconds': it['steps'][0]['seconds'],
-    'error': it['error'].removeprefix('cannot take 0000:01:00.0 from its host driver: ')}]"
-  assert_json "it['steps'][0]['seconds'] >= 0 and it['steps'][0]['error'].startswith('libvirt says: ')"
-  assert_json "[f['host'] for f in it['functions']] == ['0000:01:00.%d' % i for i in range(4)]"
+  run_as_qemu attach --format json q35 01:00
+  assert_status 1
+  assert_json "[(s['step'], s['function'], s['undo']) for s in it['steps']] == [
+    ('record', None, False), ('claim', None, False), ('take', '0000:01:00.1', False), ('forget', None, True)]"
+  assert_json "all(s['seconds'] >= 0 for s in it['steps'])"
+  assert_json "[s['error'] for s in it['steps'] if s['error']] == [
+    it['error'].splitlines()[0].removeprefix('cannot take 0000:01:00.1 from its host driver: ')]"
+  assert_json "sorted(f['host'] for f in it['functions']) == ['0000:01:00.%d' % i for i in range(4)]"
 }
 
 check "not on a terminal steps are not told" no_terminal

@@ -853,7 +853,7 @@ plug (Fake *fake, const Hostdev *hostdev, GError **error)
 
   if (!hostdev->assigned)
     return TRUE;
-  if (hostdev->guest.function != 0 && fake->hotplug != FAKE_PLAIN)
+  if (hostdev->guest.function != 0)
     return refuse (error, MFP_ERROR_FAILED,
                    "libvirt says: Only PCI device addresses with function=0 are supported");
   if (find (fake->live, &hostdev->guest, hostdev_is_shown_at))
@@ -933,7 +933,7 @@ detach_live (Fake *fake, Hostdev *hostdev, GError **error)
 {
   QemuDevice *device = find_device (fake, hostdev->alias);
 
-  if (hostdev->assigned && shares_slot (fake, hostdev) && fake->hotplug != FAKE_PLAIN)
+  if (hostdev->assigned && shares_slot (fake, hostdev))
     return refuse (error, MFP_ERROR_FAILED,
                    "libvirt says: cannot hot unplug hostdev device with multifunction PCI guest address");
   if (!hostdev->assigned || !device)

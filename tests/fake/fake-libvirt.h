@@ -39,7 +39,6 @@ typedef enum
 {
   FAKE_ACPI,   /* an eject takes the whole slot, queued functions too */
   FAKE_NATIVE, /* a queued function is removed at once, without the guest */
-  FAKE_PLAIN,  /* libvirt itself takes multifunction addresses, and detaches of each */
 } FakeHotplug;
 
 /**

@@ -9,8 +9,6 @@
 static const char *const names[MFP_STEP_KINDS + 1] = {
   [MFP_STEP_CONFIG_PORT] = "config-port",
   [MFP_STEP_CONFIG_ATTACH] = "config-attach",
-  [MFP_STEP_LIVE_ATTACH] = "live-attach",
-  [MFP_STEP_LIVE_DETACH] = "live-detach",
   [MFP_STEP_RECORD] = "record",
   [MFP_STEP_CLAIM] = "claim",
   [MFP_STEP_LEAVING] = "leaving",
@@ -258,46 +256,6 @@ test_detach (gconstpointer data)
   g_assert_false (plan->host_only);
 }
 
-static void
-test_plain (void)
-{
-  g_autoptr (MfpPlan) attach = mfp_plan_attach_plain (card_of ("0=0t 1=1t 2=2t 3=-t"), FALSE);
-  g_autoptr (MfpPlan) both = mfp_plan_attach_plain (card_of ("0=0t 1=1t"), TRUE);
-  g_autoptr (MfpPlan) detach
-      = mfp_plan_detach_plain (card_of ("0=0 1=1u 2=2"), card_of ("0=0 1=1"));
-  g_autofree char *attach_steps = describe (attach);
-  g_autofree char *both_steps = describe (both);
-  g_autofree char *detach_steps = describe (detach);
-
-  g_assert_cmpstr (attach_steps, ==,
-                   "take.0 take.1 take.2 take.3 live-attach.1 live-attach.2 live-attach.3 "
-                   "live-attach.0 |");
-  g_assert_cmpstr (both_steps, ==,
-                   "config-attach.0 config-attach.1 take.0 take.1 live-attach.1 live-attach.0 |");
-  g_assert_cmpstr (detach_steps, ==,
-                   "config-detach.1 config-detach.0 live-detach.0 live-detach.2 live-detach.1 | "
-                   "give-back.0 give-back.2");
-  g_assert_true (attach->by_libvirt && both->by_libvirt && detach->by_libvirt);
-  g_assert_null (attach->record);
-}
-
-/* libvirt does the host's side, as the person asked for it. */
-static void
-test_plain_xml (void)
-{
-  MfpCard *card = card_of ("0=0 1=1u");
-  g_autoptr (MfpPlan) plan = mfp_plan_attach_plain (card, FALSE);
-
-  for (guint i = 0; i < 2; i++)
-    {
-      const MfpStep *step = g_ptr_array_index (plan->steps, i);
-
-      g_assert_nonnull (strstr (step->xml, i == 0 ? "managed=\"no\"" : "managed=\"yes\""));
-      g_assert_nonnull (strstr (step->xml, i == 0 ? "function=\"0x1\"" : "multifunction=\"on\""));
-      g_assert_null (strstr (step->xml, "<alias"));
-    }
-}
-
 /* The steps on the persistent XML have its elements, as they are there. */
 static void
 test_detach_config_xml (void)
@@ -365,8 +323,6 @@ test_inverse (void)
   static const MfpStepKind inverses[MFP_STEP_KINDS] = {
     [MFP_STEP_CONFIG_PORT] = MFP_STEP_CONFIG_UNPORT,
     [MFP_STEP_CONFIG_ATTACH] = MFP_STEP_CONFIG_DETACH,
-    [MFP_STEP_LIVE_ATTACH] = MFP_STEP_LIVE_DETACH,
-    [MFP_STEP_LIVE_DETACH] = MFP_STEP_LIVE_ATTACH,
     [MFP_STEP_RECORD] = MFP_STEP_FORGET,
     [MFP_STEP_CLAIM] = MFP_STEP_NOTHING,
     [MFP_STEP_LEAVING] = MFP_STEP_STAYING,
@@ -420,8 +376,6 @@ test_describe (void)
         case MFP_STEP_EJECT:
         case MFP_STEP_DROP:
         case MFP_STEP_GIVE_BACK:
-        case MFP_STEP_LIVE_ATTACH:
-        case MFP_STEP_LIVE_DETACH:
         case MFP_STEP_CONFIG_DETACH:
           assert_contains (text, "0000:01:00.1");
           break;
@@ -443,8 +397,6 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/attach/prepares-the-lock-first", test_attach_lock_first);
   FOR_EACH (i, detaches)
     test_add_row ("/plan/detach/", detaches[i].name, &detaches[i], test_detach);
-  g_test_add_func ("/plan/by-libvirt/function-0-last-and-on-detach-first", test_plain);
-  g_test_add_func ("/plan/by-libvirt/libvirt-does-the-host-s-side", test_plain_xml);
   g_test_add_func ("/plan/detach/removes-each-persistent-element", test_detach_config_xml);
   g_test_add_func ("/plan/verify/changes-nothing", test_verify);
   g_test_add_func ("/plan/mend/holds-what-was-lost-and-takes-nothing-back", test_mend);

@@ -837,83 +837,6 @@ test_second_detach_fails (void)
   g_assert_true (is_same (after, before));
 }
 
-static MfpPlan *
-attach_plain (Fake *fake)
-{
-  return mfp_plan_attach_plain (make_card (fake, "01:00", MFP_REST_KEEP), FALSE);
-}
-
-static MfpPlan *
-detach_plain (Fake *fake)
-{
-  const char *const words[] = { "01:00", NULL };
-  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
-  g_autoptr (MfpGuest) live = read_guest (fake, MFP_LIVE);
-
-  return mfp_plan_detach_plain (mfp_card_from_guest (live, selections, NULL), NULL);
-}
-
-/* Each operation of a plain attach fails once, and then all is as before. */
-static void
-fail_each_of_plain (void)
-{
-  gboolean failed = TRUE;
-
-  for (guint i = 0; failed; i++)
-    {
-      g_autoptr (Fake) fake = fake_new (FAKE_PLAIN, 1);
-      g_autoptr (MfpPlan) plan = NULL;
-      g_autoptr (State) before = NULL, after = NULL;
-      g_autoptr (GError) error = NULL;
-
-      before = capture (fake);
-      plan = attach_plain (fake);
-      fake_fail_at (fake, i, FAULT_ERROR);
-      failed = !run_plan (fake, plan, &error);
-      g_assert_cmpuint (i, <, OPERATIONS_MAX);
-      after = capture (fake);
-      if (failed)
-        {
-          g_assert_cmpint (mfp_error_exit_status (error), ==, MFP_ERROR_FAILED);
-          g_assert_cmpstr (after->live, ==, before->live);
-        }
-      g_assert_null (fake_violation (fake));
-    }
-}
-
-static void
-plain_attached (Fake *fake)
-{
-  attached_by (fake, attach_plain);
-}
-
-static void
-test_plain (void)
-{
-  g_autoptr (Fake) fake = fake_new (FAKE_PLAIN, 1);
-  g_autoptr (State) before = capture (fake), after = NULL;
-  g_autoptr (MfpPlan) detach = NULL;
-  g_autoptr (MfpGuest) guest = NULL;
-  g_autoptr (GError) error = NULL;
-  guint shown = 0;
-
-  plain_attached (fake);
-  guest = read_guest (fake, MFP_LIVE);
-  for (guint i = 0; i < guest->devices->len; i++)
-    {
-      const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
-
-      shown += device->is_hostdev && device->has_address ? 1 : 0;
-    }
-  g_assert_cmpuint (shown, ==, 4);
-  detach = detach_plain (fake);
-  g_assert_true (run_plan (fake, detach, &error));
-  g_assert_no_error (error);
-  after = capture (fake);
-  g_assert_true (is_same (after, before));
-  fail_each_of_plain ();
-}
-
 static void
 test_stranger (void)
 {
@@ -1064,7 +987,6 @@ main (int argc, char **argv)
                    test_late_detach);
   g_test_add_func ("/faults/a-detach-that-fails-leaves-the-note-of-another-as-it-is",
                    test_second_detach_fails);
-  g_test_add_func ("/faults/by-libvirt-alone-is-attached-detached-and-undone", test_plain);
   g_test_add_func ("/faults/an-undone-attach-that-asked-the-guest-is-noted-as-leaving",
                    test_undone_is_leaving);
   g_test_add_func ("/faults/what-only-looks-has-nothing-to-undo", test_nothing_to_undo);

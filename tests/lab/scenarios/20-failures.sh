@@ -22,12 +22,6 @@ as_before() {
   unlike "$(guest_lspci)" "8086:10d3" "$1: the guest never saw it"
 }
 
-# libvirt alone: its QEMU driver refuses functions above 0.
-runs 1 "--via libvirt fails with this driver" virt-mfplug attach --via libvirt --slot $slot $DOMAIN $card
-like "$errors" "cannot attach 0000:01:00.1 to the running domain: libvirt says: .*function=0" "and libvirt's words are told"
-like "$errors" "Everything was undone" "and the state that things are in"
-as_before "via libvirt"
-
 # The last step: another device has the alias of function 0, which only its plug finds out.
 take 0000:03:00.0
 hostdev_xml 0000:03:00.0 ua-mfplug-0000-01-00-0 "<address type='unassigned'/>" | attach_xml
