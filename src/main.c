@@ -54,7 +54,7 @@ finish_with_error (const MfpInvocation *invocation, const GError *error)
 
   if (invocation->format == MFP_FORMAT_JSON)
     {
-      g_autofree char *json = mfp_report_format_error (error, invocation->journal);
+      g_autofree char *json = mfp_report_format_error (error, invocation->step_log);
 
       fputs (json, stdout);
     }
@@ -108,7 +108,7 @@ main (int argc, char **argv)
   poptContext context;
   MfpInvocation invocation = { 0 };
   g_autoptr (MfpConsole) console = NULL;
-  g_autoptr (MfpJournal) journal = NULL;
+  g_autoptr (MfpStepLog) step_log = NULL;
   g_auto (GStrv) words = NULL;
   int result, status;
 
@@ -122,9 +122,9 @@ main (int argc, char **argv)
     ;
   words = g_strdupv ((GStrv) poptGetArgs (context));
   console = mfp_console_for_stderr (quiet, verbose);
-  journal = mfp_journal_new ();
+  step_log = mfp_step_log_new ();
   invocation = (MfpInvocation){
-    .uri = uri, .quiet = quiet, .words = words, .console = console, .journal = journal
+    .uri = uri, .quiet = quiet, .words = words, .console = console, .step_log = step_log
   };
   if (result < -1)
     {

@@ -121,7 +121,7 @@ test_describe_card (const MfpCard *card)
       g_autofree char *host = mfp_pci_address_format (&function->host);
 
       g_string_append_printf (text, "%s%s=", i ? " " : "", host);
-      if (function->guest_function == MFP_LEFTOVER)
+      if (function->guest_function == MFP_UNASSIGNED)
         g_string_append (text, "left");
       else
         g_string_append_printf (text, "%d", function->guest_function);

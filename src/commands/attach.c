@@ -140,7 +140,7 @@ list_concerned (const MfpCard *card, const Host *host)
                 ? g_ptr_array_index (host->devices, i)
                 : g_ptr_array_index (host->others, i - host->devices->len);
 
-      if (mfp_admission_concerns (card, function))
+      if (mfp_preflight_concerns (card, function))
         g_ptr_array_add (wanted, function);
     }
   return wanted;
@@ -172,7 +172,7 @@ make_card (MfpTarget *target, const Options *options, Request *request, const Ho
   for (guint i = 0; options->managed && i < card->functions->len; i++)
     ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
         = strcmp (options->managed, "yes") == 0;
-  if (!mfp_admit_host (card, host->devices, host->others, target->seen.live != NULL, error))
+  if (!mfp_preflight_host (card, host->devices, host->others, target->seen.live != NULL, error))
     return NULL;
   return g_steal_pointer (&card);
 }
@@ -515,7 +515,7 @@ attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
   g_autoptr (GArray) group = NULL;
   gboolean asked_slot;
 
-  if (!mfp_admit_guest (target->seen.live ? target->seen.live : target->config, error)
+  if (!mfp_preflight_guest (target->seen.live ? target->seen.live : target->config, error)
       || !(options->common.dry_run || mfp_target_can_change (target, error))
       || !survey (target, request, &host, error))
     return NULL;

@@ -64,7 +64,7 @@ mfp_warn (const MfpInvocation *invocation, const char *format, ...)
   text = g_strdup_vprintf (format, args);
   va_end (args);
   mfp_console_warn (invocation->console, text);
-  mfp_journal_warn (invocation->journal, text);
+  mfp_step_log_warn (invocation->step_log, text);
 }
 
 static gboolean
@@ -335,14 +335,14 @@ mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **e
   if (!any_on_vfio (functions))
     return TRUE;
   guests = target->api->other_guests (target->libvirt, error);
-  return guests && mfp_admit_holders (functions, guests, error);
+  return guests && mfp_preflight_holders (functions, guests, error);
 }
 
 char *
 mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation, MfpReport report)
 {
   report.domain = target->api->domain_name (target->libvirt);
-  report.journal = invocation->journal;
+  report.step_log = invocation->step_log;
   return invocation->quiet ? g_strdup ("") : mfp_report_format (&report, invocation->format);
 }
 
@@ -354,7 +354,7 @@ on_begin (gpointer data, const MfpStep *step, gboolean undo)
   const MfpInvocation *invocation = data;
   g_autofree char *text = mfp_step_describe (step);
 
-  mfp_journal_begin_step (invocation->journal, step, undo, g_get_monotonic_time ());
+  mfp_step_log_begin_step (invocation->step_log, step, undo, g_get_monotonic_time ());
   mfp_console_begin_step (invocation->console, text, undo);
 }
 
@@ -362,8 +362,8 @@ static void
 on_end (gpointer data, const GError *failure)
 {
   const MfpInvocation *invocation = data;
-  const MfpJournalStep *step
-      = mfp_journal_end_step (invocation->journal, failure, g_get_monotonic_time ());
+  const MfpLoggedStep *step
+      = mfp_step_log_end_step (invocation->step_log, failure, g_get_monotonic_time ());
 
   mfp_console_end_step (invocation->console, step->duration, failure != NULL);
 }
@@ -396,7 +396,7 @@ note_drivers (MfpTarget *target, const MfpInvocation *invocation, const MfpCard 
     {
       const MfpPciAddress *address = &g_array_index (addresses, MfpPciAddress, i);
       const MfpHostFunction *host = functions ? mfp_host_function_find (functions, address) : NULL;
-      MfpJournalDriver *entry = mfp_journal_driver (invocation->journal, address);
+      MfpLoggedDriver *entry = mfp_step_log_driver (invocation->step_log, address);
 
       char **noted = after ? &entry->after : &entry->before;
 
@@ -465,7 +465,7 @@ mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
   hand_over_seen (target, plan, &execute);
   done = mfp_execute (plan, target->ops, &execute, error);
   note_drivers (target, invocation, plan->card, TRUE);
-  if (!done && mfp_advice ((*error)->message))
-    mfp_error_append (error, "%s", mfp_advice ((*error)->message));
+  if (!done && mfp_hint ((*error)->message))
+    mfp_error_append (error, "%s", mfp_hint ((*error)->message));
   return done;
 }

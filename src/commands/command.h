@@ -19,7 +19,7 @@
  * @uri: (nullable): --connect
  * @words: NULL-terminated: the subcommand's own words, its name first
  * @format: (out): how an error is to be told, too
- * @console, @journal: where to tell what is done; not owned
+ * @console, @step_log: where to tell what is done; not owned
  *
  * One call of a subcommand, with main()'s own options.
  */
@@ -30,7 +30,7 @@ typedef struct
   GStrv words;
   MfpFormat format;
   MfpConsole *console;
-  MfpJournal *journal;
+  MfpStepLog *step_log;
 } MfpInvocation;
 
 /* A subcommand. Returns what goes to stdout, for the caller to free ("" with
@@ -176,12 +176,12 @@ gboolean mfp_target_can_change (MfpTarget *target, GError **error);
 gboolean mfp_target_check_free (MfpTarget *target, const GPtrArray *functions, GError **error);
 
 /* The result of a command, for stdout, and nothing with --quiet; the caller
- * frees. @report: but for the domain and the journal. */
+ * frees. @report: but for the domain and the step_log. */
 char *mfp_target_report (const MfpTarget *target, const MfpInvocation *invocation,
                          MfpReport report);
 
 /* Runs @plan on @target, in the way that its QEMU wants; tells the console and
- * the journal. */
+ * the step_log. */
 gboolean mfp_target_execute (MfpTarget *target, const MfpInvocation *invocation,
                              const MfpCommonOptions *options, MfpPlan *plan,
                              GError **error);

@@ -93,7 +93,7 @@ list_slots (const MfpInvocation *invocation, const MfpCommonOptions *options, co
   if (!target)
     return NULL;
   guest = target->seen.live ? target->seen.live : target->config;
-  if (!mfp_admit_guest (guest, error))
+  if (!mfp_preflight_guest (guest, error))
     return NULL;
   slots = mfp_guest_survey_slots (target->seen.live, target->config);
   return mfp_report_slots (guest, slots, invocation->format);

@@ -34,7 +34,7 @@ card_of (const GPtrArray *functions)
       const MfpHostFunction *host = g_ptr_array_index (functions, i);
 
       if (mfp_driver_is_vfio (host->driver))
-        mfp_card_add (card, &host->address, MFP_LEFTOVER);
+        mfp_card_add (card, &host->address, MFP_UNASSIGNED);
     }
   return card;
 }

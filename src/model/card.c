@@ -232,7 +232,7 @@ add_leftovers (MfpCard *card, const GPtrArray *host)
       const MfpHostFunction *function = g_ptr_array_index (host, i);
 
       if (!mfp_card_find_host (card, &function->address))
-        mfp_card_add (card, &function->address, MFP_LEFTOVER);
+        mfp_card_add (card, &function->address, MFP_UNASSIGNED);
     }
 }
 
@@ -399,7 +399,7 @@ static void
 add_device (MfpCard *card, const MfpGuestDevice *device, const MfpRecord *record)
 {
   const MfpRecordFunction *noted = find_noted (record, device);
-  MfpFunction *function = mfp_card_add (card, &device->host, MFP_LEFTOVER);
+  MfpFunction *function = mfp_card_add (card, &device->host, MFP_UNASSIGNED);
 
   function->alias = g_strdup (device->alias);
   function->xml = g_strdup (device->xml);

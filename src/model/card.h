@@ -16,7 +16,7 @@
 
 /**
  * MfpFunction:
- * @guest_function: 0 to 7, or %MFP_LEFTOVER
+ * @guest_function: 0 to 7, or %MFP_UNASSIGNED
  * @alias: libvirt's alias and QEMU's device id; the person's own where
  *   @user_alias is TRUE; NULL until mfp_card_name_functions()
  * @managed: what the person asked for: TRUE: taken from its host driver and

@@ -7,16 +7,16 @@
 #include <string.h>
 
 const char *
-mfp_advice (const char *message)
+mfp_hint (const char *message)
 {
   static const struct
   {
     const char *part;
-    const char *advice;
+    const char *hint;
   } known[] = {
     /* qemuHostdevPreparePCIDevicesCheckSupport(): no IOMMU group, or no /dev/vfio/vfio */
     { "host doesn't support VFIO PCI passthrough",
-      "The host has no IOMMU, or no VFIO: " MFP_ADVICE_IOMMU ", and load the module vfio-pci "
+      "The host has no IOMMU, or no VFIO: " MFP_HINT_IOMMU ", and load the module vfio-pci "
       "(modprobe vfio-pci)." },
     /* virPCIProbeStubDriver(), later virPCIProbeDriver() */
     { "module vfio",
@@ -30,6 +30,6 @@ mfp_advice (const char *message)
 
   for (guint i = 0; i < G_N_ELEMENTS (known); i++)
     if (strstr (message, known[i].part))
-      return known[i].advice;
+      return known[i].hint;
   return NULL;
 }

@@ -4,10 +4,10 @@
  */
 #pragma once
 
-#define MFP_ADVICE_IOMMU                                                                          \
+#define MFP_HINT_IOMMU                                                                          \
   "switch the IOMMU on in the firmware's setup and on the kernel's command line "                 \
   "(intel_iommu=on; amd_iommu is on by default)"
 
 /* A sentence for a message of libvirt's or QEMU's, or NULL: nothing is known
  * about it. Libvirt's it knows in English only. */
-const char *mfp_advice (const char *message);
+const char *mfp_hint (const char *message);

@@ -259,7 +259,7 @@ parse_guest_address (const char *name, const xmlNode *node, MfpCard *card,
     return FALSE;
   if (mfp_xml_attribute_is (node, "type", "unassigned"))
     {
-      function->guest_function = MFP_LEFTOVER;
+      function->guest_function = MFP_UNASSIGNED;
       return TRUE;
     }
   if (!mfp_xml_attribute_is (node, "type", "pci") || !mfp_xml_address (node, &address))

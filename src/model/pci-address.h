@@ -11,7 +11,7 @@
 
 /* In place of a guest function's number: */
 #define MFP_GUEST_FUNCTION_UNSET (-1) /* not decided yet */
-#define MFP_LEFTOVER (-2)             /* held for the guest, not shown to it */
+#define MFP_UNASSIGNED (-2)             /* held for the guest, not shown to it */
 
 typedef struct
 {

@@ -108,7 +108,7 @@ parse_function (const xmlNode *node, MfpRecord *record)
   g_autofree char *alias = mfp_xml_attribute (node, "alias");
   g_autofree char *driver = mfp_xml_attribute (node, "driver");
   MfpRecordFunction function = {
-    .guest_function = MFP_LEFTOVER,
+    .guest_function = MFP_UNASSIGNED,
     .alias = alias,
     .driver = driver,
     .taken = mfp_xml_attribute_is (node, "taken", "yes"),

@@ -20,7 +20,7 @@
 
 /**
  * MfpRecordFunction:
- * @guest_function: 0 to 7, or %MFP_LEFTOVER
+ * @guest_function: 0 to 7, or %MFP_UNASSIGNED
  * @alias: libvirt's alias of the hostdev and QEMU's device id
  * @driver: (nullable): the host driver before; NULL: none
  * @taken: whether the run took it from that driver and so has to give it back

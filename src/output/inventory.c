@@ -187,9 +187,9 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
   add_holders (guests, functions, holders);
   add_holders (guests, others, holders);
   card = mfp_card_from_selections (selections, functions, MFP_REST_KEEP, &error);
-  if (card && mfp_admit_host (card, functions, others, TRUE, &error)
-      && mfp_admit_holders (functions, guests, &error)
-      && mfp_admit_holders (others, guests, &error))
+  if (card && mfp_preflight_host (card, functions, others, TRUE, &error)
+      && mfp_preflight_holders (functions, guests, &error)
+      && mfp_preflight_holders (others, guests, &error))
     return NULL;
   return g_strdup (error->message);
 }

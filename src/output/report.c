@@ -61,13 +61,13 @@ in_order (const MfpCard *card)
   return functions;
 }
 
-/* What @journal knows of the driver of @host, or NULL. */
-static const MfpJournalDriver *
-find_driver (const MfpJournal *journal, const MfpPciAddress *host)
+/* What @step_log knows of the driver of @host, or NULL. */
+static const MfpLoggedDriver *
+find_driver (const MfpStepLog *step_log, const MfpPciAddress *host)
 {
-  for (guint i = 0; i < journal->drivers->len; i++)
+  for (guint i = 0; i < step_log->drivers->len; i++)
     {
-      const MfpJournalDriver *driver = g_ptr_array_index (journal->drivers, i);
+      const MfpLoggedDriver *driver = g_ptr_array_index (step_log->drivers, i);
 
       if (mfp_pci_address_equal (&driver->host, host))
         return driver;
@@ -76,7 +76,7 @@ find_driver (const MfpJournal *journal, const MfpPciAddress *host)
 }
 
 static void
-add_drivers (JsonBuilder *builder, const MfpJournalDriver *driver)
+add_drivers (JsonBuilder *builder, const MfpLoggedDriver *driver)
 {
   mfp_json_add_string (builder, "driver_before", driver ? driver->before : NULL);
   mfp_json_add_string (builder, "driver_after", driver ? driver->after : NULL);
@@ -84,7 +84,7 @@ add_drivers (JsonBuilder *builder, const MfpJournalDriver *driver)
 
 static void
 add_function (JsonBuilder *builder, const MfpCard *card, const MfpFunction *function,
-              const MfpJournal *journal)
+              const MfpStepLog *step_log)
 {
   g_autofree char *host = mfp_function_describe (function);
   g_autofree char *guest = guest_address (card, function);
@@ -94,13 +94,13 @@ add_function (JsonBuilder *builder, const MfpCard *card, const MfpFunction *func
   mfp_json_add_string (builder, "guest", guest);
   mfp_json_add_string (builder, "alias", function->alias);
   mfp_json_add_string (builder, "host_driver", function->driver);
-  add_drivers (builder, find_driver (journal, &function->host));
+  add_drivers (builder, find_driver (step_log, &function->host));
   json_builder_end_object (builder);
 }
 
 /* The members "slot" and "functions". */
 static void
-add_card (JsonBuilder *builder, const MfpCard *card, const MfpJournal *journal)
+add_card (JsonBuilder *builder, const MfpCard *card, const MfpStepLog *step_log)
 {
   g_autoptr (GPtrArray) functions = in_order (card);
   g_autofree char *slot
@@ -109,25 +109,25 @@ add_card (JsonBuilder *builder, const MfpCard *card, const MfpJournal *journal)
   mfp_json_add_string (builder, "slot", slot);
   mfp_json_begin_list (builder, "functions");
   for (guint i = 0; i < functions->len; i++)
-    add_function (builder, card, g_ptr_array_index (functions, i), journal);
+    add_function (builder, card, g_ptr_array_index (functions, i), step_log);
   json_builder_end_array (builder);
 }
 
 static void
-add_cards (JsonBuilder *builder, const GPtrArray *cards, const MfpJournal *journal)
+add_cards (JsonBuilder *builder, const GPtrArray *cards, const MfpStepLog *step_log)
 {
   mfp_json_begin_list (builder, "cards");
   for (guint i = 0; i < cards->len; i++)
     {
       json_builder_begin_object (builder);
-      add_card (builder, g_ptr_array_index (cards, i), journal);
+      add_card (builder, g_ptr_array_index (cards, i), step_log);
       json_builder_end_object (builder);
     }
   json_builder_end_array (builder);
 }
 
 static void
-add_step (JsonBuilder *builder, const MfpJournalStep *step)
+add_step (JsonBuilder *builder, const MfpLoggedStep *step)
 {
   json_builder_begin_object (builder);
   mfp_json_add_string (builder, "step", mfp_step_name (step->kind));
@@ -141,15 +141,15 @@ add_step (JsonBuilder *builder, const MfpJournalStep *step)
 
 /* The members "steps" and "warnings". */
 static void
-add_journal (JsonBuilder *builder, const MfpJournal *journal)
+add_step_log (JsonBuilder *builder, const MfpStepLog *step_log)
 {
   mfp_json_begin_list (builder, "steps");
-  for (guint i = 0; i < journal->steps->len; i++)
-    add_step (builder, g_ptr_array_index (journal->steps, i));
+  for (guint i = 0; i < step_log->steps->len; i++)
+    add_step (builder, g_ptr_array_index (step_log->steps, i));
   json_builder_end_array (builder);
   mfp_json_begin_list (builder, "warnings");
-  for (guint i = 0; i < journal->warnings->len; i++)
-    json_builder_add_string_value (builder, g_ptr_array_index (journal->warnings, i));
+  for (guint i = 0; i < step_log->warnings->len; i++)
+    json_builder_add_string_value (builder, g_ptr_array_index (step_log->warnings, i));
   json_builder_end_array (builder);
 }
 
@@ -160,10 +160,10 @@ format_json (const MfpReport *report)
 
   mfp_json_add_boolean (builder, "changed", report->changed);
   if (report->cards)
-    add_cards (builder, report->cards, report->journal);
+    add_cards (builder, report->cards, report->step_log);
   else
-    add_card (builder, report->card, report->journal);
-  add_journal (builder, report->journal);
+    add_card (builder, report->card, report->step_log);
+  add_step_log (builder, report->step_log);
   json_builder_end_object (builder);
   return mfp_json_to_text (builder);
 }
@@ -231,12 +231,12 @@ mfp_report_format (const MfpReport *report, MfpFormat format)
 
 /* Where the functions that were in hand were before, and are now. */
 static void
-add_places (JsonBuilder *builder, const MfpJournal *journal)
+add_places (JsonBuilder *builder, const MfpStepLog *step_log)
 {
   mfp_json_begin_list (builder, "functions");
-  for (guint i = 0; i < journal->drivers->len; i++)
+  for (guint i = 0; i < step_log->drivers->len; i++)
     {
-      const MfpJournalDriver *driver = g_ptr_array_index (journal->drivers, i);
+      const MfpLoggedDriver *driver = g_ptr_array_index (step_log->drivers, i);
       g_autofree char *host = mfp_pci_address_format (&driver->host);
 
       json_builder_begin_object (builder);
@@ -248,7 +248,7 @@ add_places (JsonBuilder *builder, const MfpJournal *journal)
 }
 
 char *
-mfp_report_format_error (const GError *error, const MfpJournal *journal)
+mfp_report_format_error (const GError *error, const MfpStepLog *step_log)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
 
@@ -257,8 +257,8 @@ mfp_report_format_error (const GError *error, const MfpJournal *journal)
   mfp_json_add_string (builder, "error", error->message);
   json_builder_set_member_name (builder, "status");
   json_builder_add_int_value (builder, mfp_error_exit_status (error));
-  add_places (builder, journal);
-  add_journal (builder, journal);
+  add_places (builder, step_log);
+  add_step_log (builder, step_log);
   json_builder_end_object (builder);
   return mfp_json_to_text (builder);
 }

@@ -22,7 +22,7 @@ typedef enum
  * @card: (nullable): what it was about; NULL: nothing was found, or @cards
  * @cards: (nullable) (element-type MfpCard): the same of a command that may be
  *   about several
- * @journal: what was done
+ * @step_log: what was done
  */
 typedef struct
 {
@@ -31,7 +31,7 @@ typedef struct
   gboolean changed;
   const MfpCard *card;
   const GPtrArray *cards;
-  const MfpJournal *journal;
+  const MfpStepLog *step_log;
 } MfpReport;
 
 /* "text" or "json"; FALSE for anything else (MFP_ERROR_USAGE). */
@@ -42,4 +42,4 @@ char *mfp_report_format (const MfpReport *report, MfpFormat format);
 
 /* {"schema": 1, "error": ...}, with what had been done by then; the caller
  * frees. */
-char *mfp_report_format_error (const GError *error, const MfpJournal *journal);
+char *mfp_report_format_error (const GError *error, const MfpStepLog *step_log);

@@ -6,7 +6,7 @@
 static void
 step_free (gpointer data)
 {
-  MfpJournalStep *step = data;
+  MfpLoggedStep *step = data;
 
   g_free (step->function);
   g_free (step->error);
@@ -16,51 +16,51 @@ step_free (gpointer data)
 static void
 driver_free (gpointer data)
 {
-  MfpJournalDriver *driver = data;
+  MfpLoggedDriver *driver = data;
 
   g_free (driver->before);
   g_free (driver->after);
   g_free (driver);
 }
 
-MfpJournal *
-mfp_journal_new (void)
+MfpStepLog *
+mfp_step_log_new (void)
 {
-  MfpJournal *journal = g_new0 (MfpJournal, 1);
+  MfpStepLog *step_log = g_new0 (MfpStepLog, 1);
 
-  journal->steps = g_ptr_array_new_with_free_func (step_free);
-  journal->warnings = g_ptr_array_new_with_free_func (g_free);
-  journal->drivers = g_ptr_array_new_with_free_func (driver_free);
-  return journal;
+  step_log->steps = g_ptr_array_new_with_free_func (step_free);
+  step_log->warnings = g_ptr_array_new_with_free_func (g_free);
+  step_log->drivers = g_ptr_array_new_with_free_func (driver_free);
+  return step_log;
 }
 
 void
-mfp_journal_free (MfpJournal *journal)
+mfp_step_log_free (MfpStepLog *step_log)
 {
-  if (!journal)
+  if (!step_log)
     return;
-  g_ptr_array_unref (journal->steps);
-  g_ptr_array_unref (journal->warnings);
-  g_ptr_array_unref (journal->drivers);
-  g_free (journal);
+  g_ptr_array_unref (step_log->steps);
+  g_ptr_array_unref (step_log->warnings);
+  g_ptr_array_unref (step_log->drivers);
+  g_free (step_log);
 }
 
 void
-mfp_journal_begin_step (MfpJournal *journal, const MfpStep *step, gboolean undo, gint64 now)
+mfp_step_log_begin_step (MfpStepLog *step_log, const MfpStep *step, gboolean undo, gint64 now)
 {
-  MfpJournalStep *entry = g_new0 (MfpJournalStep, 1);
+  MfpLoggedStep *entry = g_new0 (MfpLoggedStep, 1);
 
   entry->kind = step->kind;
   entry->function = step->function ? mfp_function_describe (step->function) : NULL;
   entry->undo = undo;
   entry->began = now;
-  g_ptr_array_add (journal->steps, entry);
+  g_ptr_array_add (step_log->steps, entry);
 }
 
-const MfpJournalStep *
-mfp_journal_end_step (MfpJournal *journal, const GError *failure, gint64 now)
+const MfpLoggedStep *
+mfp_step_log_end_step (MfpStepLog *step_log, const GError *failure, gint64 now)
 {
-  MfpJournalStep *entry = g_ptr_array_index (journal->steps, journal->steps->len - 1);
+  MfpLoggedStep *entry = g_ptr_array_index (step_log->steps, step_log->steps->len - 1);
 
   entry->duration = now - entry->began;
   entry->error = failure ? g_strdup (failure->message) : NULL;
@@ -68,24 +68,24 @@ mfp_journal_end_step (MfpJournal *journal, const GError *failure, gint64 now)
 }
 
 void
-mfp_journal_warn (MfpJournal *journal, const char *text)
+mfp_step_log_warn (MfpStepLog *step_log, const char *text)
 {
-  g_ptr_array_add (journal->warnings, g_strdup (text));
+  g_ptr_array_add (step_log->warnings, g_strdup (text));
 }
 
-MfpJournalDriver *
-mfp_journal_driver (MfpJournal *journal, const MfpPciAddress *host)
+MfpLoggedDriver *
+mfp_step_log_driver (MfpStepLog *step_log, const MfpPciAddress *host)
 {
-  MfpJournalDriver *driver;
+  MfpLoggedDriver *driver;
 
-  for (guint i = 0; i < journal->drivers->len; i++)
+  for (guint i = 0; i < step_log->drivers->len; i++)
     {
-      driver = g_ptr_array_index (journal->drivers, i);
+      driver = g_ptr_array_index (step_log->drivers, i);
       if (mfp_pci_address_equal (&driver->host, host))
         return driver;
     }
-  driver = g_new0 (MfpJournalDriver, 1);
+  driver = g_new0 (MfpLoggedDriver, 1);
   driver->host = *host;
-  g_ptr_array_add (journal->drivers, driver);
+  g_ptr_array_add (step_log->drivers, driver);
   return driver;
 }

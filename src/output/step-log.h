@@ -8,7 +8,7 @@
 #include "plan/plan.h"
 
 /**
- * MfpJournalStep:
+ * MfpLoggedStep:
  * @function: (nullable): the host function that it was about
  * @undo: it undid another step
  * @began: monotonic time in microseconds
@@ -23,7 +23,7 @@ typedef struct
   gint64 began;
   gint64 duration;
   char *error;
-} MfpJournalStep;
+} MfpLoggedStep;
 
 /* The host driver of @host before and after; NULL: none, or not known. */
 typedef struct
@@ -31,32 +31,32 @@ typedef struct
   MfpPciAddress host;
   char *before;
   char *after;
-} MfpJournalDriver;
+} MfpLoggedDriver;
 
 /**
- * MfpJournal:
- * @steps: (element-type MfpJournalStep)
+ * MfpStepLog:
+ * @steps: (element-type MfpLoggedStep)
  * @warnings: (element-type utf8)
- * @drivers: (element-type MfpJournalDriver)
+ * @drivers: (element-type MfpLoggedDriver)
  */
 typedef struct
 {
   GPtrArray *steps;
   GPtrArray *warnings;
   GPtrArray *drivers;
-} MfpJournal;
+} MfpStepLog;
 
-MfpJournal *mfp_journal_new (void);
-void mfp_journal_free (MfpJournal *journal);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpJournal, mfp_journal_free)
+MfpStepLog *mfp_step_log_new (void);
+void mfp_step_log_free (MfpStepLog *step_log);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpStepLog, mfp_step_log_free)
 
-void mfp_journal_begin_step (MfpJournal *journal, const MfpStep *step, gboolean undo, gint64 now);
+void mfp_step_log_begin_step (MfpStepLog *step_log, const MfpStep *step, gboolean undo, gint64 now);
 
 /* Ends the step that began last, and returns it. @failure: (nullable) */
-const MfpJournalStep *mfp_journal_end_step (MfpJournal *journal, const GError *failure,
+const MfpLoggedStep *mfp_step_log_end_step (MfpStepLog *step_log, const GError *failure,
                                             gint64 now);
 
-void mfp_journal_warn (MfpJournal *journal, const char *text);
+void mfp_step_log_warn (MfpStepLog *step_log, const char *text);
 
 /* The entry of @host, made when there is none. */
-MfpJournalDriver *mfp_journal_driver (MfpJournal *journal, const MfpPciAddress *host);
+MfpLoggedDriver *mfp_step_log_driver (MfpStepLog *step_log, const MfpPciAddress *host);

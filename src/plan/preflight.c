@@ -34,7 +34,7 @@ admit_function (MfpFunction *function, const GPtrArray *devices, gboolean live, 
     return refuse (error, &function->host, "is a PCI bridge, which cannot be given to a guest");
   if (host->iommu_group == MFP_NO_IOMMU_GROUP)
     return refuse (error, &function->host,
-                   "has no IOMMU group: " MFP_ADVICE_IOMMU);
+                   "has no IOMMU group: " MFP_HINT_IOMMU);
   is_vfio = mfp_driver_is_vfio (host->driver);
   if (live && !function->managed && !is_vfio)
     return refuse (error, &function->host,
@@ -57,7 +57,7 @@ append_function (GString *list, const MfpHostFunction *function)
 }
 
 gboolean
-mfp_admission_concerns (const MfpCard *card, const MfpHostFunction *host)
+mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host)
 {
   if (mfp_card_find_host (card, &host->address))
     return TRUE;
@@ -77,7 +77,7 @@ list_in_the_way (const MfpCard *card, const GPtrArray *candidates)
     {
       const MfpHostFunction *host = g_ptr_array_index (candidates, i);
 
-      if (!mfp_card_find_host (card, &host->address) && mfp_admission_concerns (card, host)
+      if (!mfp_card_find_host (card, &host->address) && mfp_preflight_concerns (card, host)
           && !mfp_host_function_allows_group (host))
         append_function (list, host);
     }
@@ -114,7 +114,7 @@ admit_groups (const MfpCard *card, const GPtrArray *devices, const GPtrArray *ot
 }
 
 gboolean
-mfp_admit_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others, gboolean live,
+mfp_preflight_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others, gboolean live,
                 GError **error)
 {
   for (guint i = 0; i < card->functions->len; i++)
@@ -124,7 +124,7 @@ mfp_admit_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others
 }
 
 gboolean
-mfp_admit_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
+mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
 {
   for (guint i = 0; i < functions->len; i++)
     for (guint j = 0; j < guests->len; j++)
@@ -141,7 +141,7 @@ mfp_admit_holders (const GPtrArray *functions, const GPtrArray *guests, GError *
 }
 
 gboolean
-mfp_admit_guest (const MfpGuest *guest, GError **error)
+mfp_preflight_guest (const MfpGuest *guest, GError **error)
 {
   static const char *const types[] = { "kvm", "qemu", "test", NULL };
   static const char *const archs[] = { "x86_64", "i686", "ppc64", "ppc64le", "aarch64", NULL };
@@ -182,7 +182,7 @@ is_in_place (const MfpFunction *function, const MfpGuest *guest, const MfpGuestD
            && mfp_record_find (record, &function->host)->guest_function
                   == function->guest_function;
   /* Held, not shown: in a running guest QEMU may show it all the same. */
-  return function->guest_function == MFP_LEFTOVER || (guest->id && function->guest_function > 0);
+  return function->guest_function == MFP_UNASSIGNED || (guest->id && function->guest_function > 0);
 }
 
 /* Adds the function to the list that its state belongs to. */

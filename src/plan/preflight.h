@@ -16,7 +16,7 @@ typedef enum
 } MfpPresence;
 
 /**
- * mfp_admit_host:
+ * mfp_preflight_host:
  * @card: its functions get the driver they have now, and whether they have
  *   to be taken from it
  * @devices: (element-type MfpHostFunction): the functions of its devices
@@ -26,19 +26,19 @@ typedef enum
  * Checks what the host says of each function: that it is there, no bridge, has
  * an IOMMU group which the guest can own, and that its driver suits `managed`.
  */
-gboolean mfp_admit_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
+gboolean mfp_preflight_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
                          gboolean live, GError **error);
 
 /* Whether @host is a function of @card, or shares an IOMMU group with one. */
-gboolean mfp_admission_concerns (const MfpCard *card, const MfpHostFunction *host);
+gboolean mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host);
 
 /* Refuses when one of @guests (element-type MfpGuest) has one of @functions
  * (element-type MfpHostFunction), or an attach to it has one in hand. */
-gboolean mfp_admit_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error);
+gboolean mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error);
 
 /* Checks the kind of domain: QEMU or KVM, on an architecture and a machine
  * that plan.h knows. */
-gboolean mfp_admit_guest (const MfpGuest *guest, GError **error);
+gboolean mfp_preflight_guest (const MfpGuest *guest, GError **error);
 
 /**
  * mfp_card_presence:

@@ -148,7 +148,7 @@ check_guest (const MfpGuest *guest)
 {
   g_autoptr (GArray) all = select_all (guest);
   g_autoptr (GError) error = NULL;
-  gboolean admitted = mfp_admit_guest (guest, &error);
+  gboolean admitted = mfp_preflight_guest (guest, &error);
 
   fuzz_assert_outcome (admitted, error);
   g_assert_nonnull (guest->name);

@@ -1109,7 +1109,7 @@ make_other_card (MfpOps *ops, const char *text, const MfpPciAddress *slot)
       const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, i);
 
       if (!mfp_pci_address_equal (member, &zero))
-        add_function (card, member, MFP_LEFTOVER, "ua-rule-other");
+        add_function (card, member, MFP_UNASSIGNED, "ua-rule-other");
     }
   return card;
 }

@@ -209,7 +209,7 @@ test_vanished_in_document (void)
 
   host.functions = without_vanishing;
   found = mfp_survey_devices (&host.ops, wanted, NULL);
-  g_assert_false (mfp_admit_host (card, found, none, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, found, none, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, "host function " VANISHING " does not exist");
 }
 
@@ -296,7 +296,7 @@ test_vanished_when_taken (void)
                        .wait = no_event,
                        .check_interrupt = no_interrupt,
                        .now = count_seconds };
-  g_assert_true (mfp_admit_host (card, found, none, TRUE, &error));
+  g_assert_true (mfp_preflight_host (card, found, none, TRUE, &error));
   g_assert_true (mfp_card_name_functions (card, &error));
   plan = mfp_plan_attach (g_steal_pointer (&card), "pci.4", FALSE, FALSE);
   g_assert_false (mfp_execute (plan, &host.ops, &options, &error));

@@ -135,7 +135,7 @@ test_defaults (void)
 static void
 test_find (void)
 {
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 2, 0, MFP_LEFTOVER }, 3);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 2, 0, MFP_UNASSIGNED }, 3);
   MfpPciAddress second = test_address ("0000:01:00.1"), absent = test_address ("0001:01:00.1");
 
   g_assert_true (mfp_card_find_host (card, &second) == g_ptr_array_index (card->functions, 1));
@@ -147,7 +147,7 @@ test_find (void)
 static void
 test_count_exposed (void)
 {
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER, 7, MFP_LEFTOVER }, 4);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED, 7, MFP_UNASSIGNED }, 4);
 
   g_assert_cmpuint (mfp_card_count_exposed (card), ==, 2);
   g_assert_true (mfp_function_is_exposed (g_ptr_array_index (card->functions, 0)));
@@ -159,7 +159,7 @@ test_check_eight (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card
-      = simple_card ((int[]){ 0, 1, 2, 3, 4, 5, 6, 7, MFP_LEFTOVER, MFP_LEFTOVER }, 10);
+      = simple_card ((int[]){ 0, 1, 2, 3, 4, 5, 6, 7, MFP_UNASSIGNED, MFP_UNASSIGNED }, 10);
 
   g_assert_true (mfp_card_check (card, &error));
   g_assert_no_error (error);
@@ -193,7 +193,7 @@ test_check_same_leftover (void)
 {
   static const char *const hosts[] = { "0000:01:00.0", "0000:01:00.1", "0000:01:00.1" };
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_LEFTOVER, MFP_LEFTOVER }, 3);
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_UNASSIGNED, MFP_UNASSIGNED }, 3);
 
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.1 is named twice");
@@ -216,7 +216,7 @@ static void
 test_check_leftovers_alone (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_LEFTOVER, MFP_LEFTOVER }, 2);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_UNASSIGNED, MFP_UNASSIGNED }, 2);
 
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED, "no function becomes guest function 0");
@@ -238,7 +238,7 @@ test_number (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = simple_card (
-      (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_LEFTOVER, MFP_GUEST_FUNCTION_UNSET }, 3);
+      (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_UNASSIGNED, MFP_GUEST_FUNCTION_UNSET }, 3);
   g_autofree char *text = NULL;
 
   g_assert_true (mfp_card_number_functions (card, &error));
@@ -253,7 +253,7 @@ test_number_foreign_leftover (void)
 {
   static const char *const hosts[] = { "0000:01:00.2", "0000:02:00.0", "0000:01:00.0" };
   g_autoptr (MfpCard) card = card_of (
-      hosts, (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_LEFTOVER, MFP_GUEST_FUNCTION_UNSET }, 3);
+      hosts, (int[]){ MFP_GUEST_FUNCTION_UNSET, MFP_UNASSIGNED, MFP_GUEST_FUNCTION_UNSET }, 3);
   g_autofree char *text = NULL;
 
   g_assert_true (mfp_card_number_functions (card, NULL));
@@ -298,7 +298,7 @@ static void
 test_name (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_LEFTOVER, 0, 3, 1 }, 4);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_UNASSIGNED, 0, 3, 1 }, 4);
 
   set_slot (card, "0000:05:1f");
   g_assert_true (mfp_card_name_functions (card, &error));
@@ -340,7 +340,7 @@ static void
 test_name_no_lock (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, MFP_LEFTOVER }, 3);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, MFP_UNASSIGNED }, 3);
 
   set_slot (card, "0000:05:00");
   set_user_alias (card, 1, "ua-own");
@@ -366,7 +366,7 @@ static void
 test_lock_single (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER }, 2);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED }, 2);
 
   set_slot (card, "0000:05:00");
   g_assert_null (mfp_card_lock (card));
@@ -498,7 +498,7 @@ test_from_guest_nothing (void)
 static void
 test_to_record (void)
 {
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_LEFTOVER }, 2);
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED }, 2);
   MfpFunction *first = g_ptr_array_index (card->functions, 0);
   g_autoptr (MfpRecord) record = NULL;
   const MfpRecordFunction *noted;
@@ -520,7 +520,7 @@ test_to_record (void)
   g_assert_cmpstr (noted->driver, ==, "e1000e");
   g_assert_true (noted->taken);
   noted = g_ptr_array_index (record->functions, 1);
-  g_assert_cmpint (noted->guest_function, ==, MFP_LEFTOVER);
+  g_assert_cmpint (noted->guest_function, ==, MFP_UNASSIGNED);
   g_assert_null (noted->driver);
   g_assert_false (noted->taken);
 }
@@ -551,7 +551,7 @@ static void
 test_to_selections (void)
 {
   static const char *const hosts[] = { "0000:02:00.1", "0000:01:00.3" };
-  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_LEFTOVER }, 2);
+  g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, MFP_UNASSIGNED }, 2);
   g_autoptr (GArray) named = mfp_card_to_selections (card);
 
   g_assert_cmpuint (named->len, ==, 2);

@@ -24,8 +24,8 @@ test_known (void)
 
   FOR_EACH (i, rows)
     {
-      g_assert_nonnull (mfp_advice (rows[i].message));
-      assert_contains (mfp_advice (rows[i].message), rows[i].part);
+      g_assert_nonnull (mfp_hint (rows[i].message));
+      assert_contains (mfp_hint (rows[i].message), rows[i].part);
     }
 }
 
@@ -35,7 +35,7 @@ test_unknown (void)
   static const char *const messages[] = { "", "device not found", "vfio-pci", "viable" };
 
   FOR_EACH (i, messages)
-    g_assert_null (mfp_advice (messages[i]));
+    g_assert_null (mfp_hint (messages[i]));
 }
 
 int
@@ -43,7 +43,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/advice/says-what-to-do-about-what-is-known", test_known);
-  g_test_add_func ("/advice/is-silent-about-anything-else", test_unknown);
+  g_test_add_func ("/hint/says-what-to-do-about-what-is-known", test_known);
+  g_test_add_func ("/hint/is-silent-about-anything-else", test_unknown);
   return g_test_run ();
 }

@@ -22,7 +22,7 @@ sample (const char *id)
                                                 .driver = (char *) "vfio-pci",
                                                 .taken = FALSE });
   mfp_record_add (record, &(MfpRecordFunction){ .host = test_address ("0000:01:00.1"),
-                                                .guest_function = MFP_LEFTOVER,
+                                                .guest_function = MFP_UNASSIGNED,
                                                 .alias = (char *) "ua-rest",
                                                 .driver = NULL,
                                                 .taken = TRUE });

@@ -32,7 +32,7 @@ add (MfpCard *card, const char *host, int guest_function, const char *driver)
 }
 
 static const GPtrArray none = { 0 };
-static const MfpJournal nothing_done
+static const MfpStepLog nothing_done
     = { .steps = (GPtrArray *) &none, .warnings = (GPtrArray *) &none,
         .drivers = (GPtrArray *) &none };
 
@@ -42,9 +42,9 @@ sample (void)
 {
   MfpCard *card = mfp_card_new ();
 
-  add (card, "0000:01:00.3", MFP_LEFTOVER, NULL);
+  add (card, "0000:01:00.3", MFP_UNASSIGNED, NULL);
   add (card, "0000:01:00.2", 1, "e1000e");
-  add (card, "0000:01:00.0", MFP_LEFTOVER, "vfio-pci");
+  add (card, "0000:01:00.0", MFP_UNASSIGNED, "vfio-pci");
   add (card, "0000:01:00.1", 0, "e1000e");
   card->slot = test_address ("0000:05:00");
   card->has_slot = TRUE;
@@ -56,7 +56,7 @@ test_text (void)
 {
   g_autoptr (MfpCard) card = sample ();
   MfpReport report = { .command = "attach", .domain = "my guest", .changed = TRUE, .card = card,
-                       .journal = &nothing_done };
+                       .step_log = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
   g_assert_cmpstr (text, ==,
@@ -89,7 +89,7 @@ test_headlines (void)
   FOR_EACH (i, rows)
     {
       MfpReport report = { .command = rows[i].command, .domain = rows[i].domain,
-                           .changed = rows[i].changed, .journal = &nothing_done };
+                           .changed = rows[i].changed, .step_log = &nothing_done };
       g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
       g_assert_cmpstr (text, ==, rows[i].text);
@@ -102,7 +102,7 @@ test_text_host (void)
 {
   g_autoptr (MfpCard) card = sample ();
   MfpReport report = { .command = "reclaim", .changed = TRUE, .card = card,
-                       .journal = &nothing_done };
+                       .step_log = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
   g_assert_true (g_str_has_prefix (text, "Given back to the host:\n  host 0000:01:00.1\n"));
@@ -110,27 +110,27 @@ test_text_host (void)
 }
 
 /* What became of the sample: one taken, and given back in the end. */
-static MfpJournal *
+static MfpStepLog *
 sample_journal (const MfpCard *card)
 {
-  MfpJournal *journal = mfp_journal_new ();
+  MfpStepLog *step_log = mfp_step_log_new ();
   const MfpStep take = { .kind = MFP_STEP_TAKE, .function = mfp_card_find_guest (card, 0) };
   const MfpStep back = { .kind = MFP_STEP_GIVE_BACK, .function = take.function };
   const MfpStep record = { .kind = MFP_STEP_RECORD };
   g_autoptr (GError) failure = g_error_new_literal (MFP_ERROR, MFP_ERROR_FAILED, "no \"luck\"");
-  MfpJournalDriver *driver = mfp_journal_driver (journal, &take.function->host);
+  MfpLoggedDriver *driver = mfp_step_log_driver (step_log, &take.function->host);
 
   driver->before = g_strdup ("e1000e");
   driver->after = g_strdup ("vfio-pci");
-  g_assert_true (mfp_journal_driver (journal, &take.function->host) == driver);
-  mfp_journal_begin_step (journal, &record, FALSE, 1000000);
-  mfp_journal_end_step (journal, NULL, 1000000);
-  mfp_journal_begin_step (journal, &take, FALSE, 1000000);
-  mfp_journal_end_step (journal, failure, 1500000);
-  mfp_journal_begin_step (journal, &back, TRUE, 1500000);
-  mfp_journal_end_step (journal, NULL, 3750000);
-  mfp_journal_warn (journal, "look \303\244");
-  return journal;
+  g_assert_true (mfp_step_log_driver (step_log, &take.function->host) == driver);
+  mfp_step_log_begin_step (step_log, &record, FALSE, 1000000);
+  mfp_step_log_end_step (step_log, NULL, 1000000);
+  mfp_step_log_begin_step (step_log, &take, FALSE, 1000000);
+  mfp_step_log_end_step (step_log, failure, 1500000);
+  mfp_step_log_begin_step (step_log, &back, TRUE, 1500000);
+  mfp_step_log_end_step (step_log, NULL, 3750000);
+  mfp_step_log_warn (step_log, "look \303\244");
+  return step_log;
 }
 
 #define SAMPLE_STEPS                                                                              \
@@ -146,9 +146,9 @@ static void
 test_json (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  g_autoptr (MfpJournal) journal = sample_journal (card);
+  g_autoptr (MfpStepLog) step_log = sample_journal (card);
   MfpReport report = { .command = "attach", .domain = "a \"b\" \303\244",
-                       .changed = TRUE, .card = card, .journal = journal };
+                       .changed = TRUE, .card = card, .step_log = step_log };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
 
   assert_json (text,
@@ -170,7 +170,7 @@ static void
 test_json_nothing (void)
 {
   MfpReport report = { .command = "detach", .domain = "g", .changed = FALSE,
-                       .journal = &nothing_done };
+                       .step_log = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
 
   assert_json (text, "{\"schema\":1,\"command\":\"detach\",\"domain\":\"g\",\"changed\":false,"
@@ -182,7 +182,7 @@ test_json_without_slot (void)
 {
   g_autoptr (MfpCard) card = mfp_card_new ();
   MfpReport report = { .command = "detach", .domain = "g", .changed = TRUE, .card = card,
-                       .journal = &nothing_done };
+                       .step_log = &nothing_done };
   g_autofree char *text = NULL;
 
   add (card, "0000:01:00.1", 1, NULL);
@@ -200,7 +200,7 @@ test_several_cards (void)
   g_autoptr (MfpCard) first = mfp_card_new (), second = mfp_card_new ();
   g_autoptr (GPtrArray) cards = g_ptr_array_new ();
   MfpReport report = { .command = "recover", .domain = "g", .changed = TRUE, .cards = cards,
-                       .journal = &nothing_done };
+                       .step_log = &nothing_done };
   g_autofree char *text = NULL, *json = NULL;
 
   add (first, "0000:01:00.0", 0, NULL);
@@ -228,10 +228,10 @@ static void
 test_error (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  g_autoptr (MfpJournal) journal = sample_journal (card);
+  g_autoptr (MfpStepLog) step_log = sample_journal (card);
   g_autoptr (GError) error
       = g_error_new_literal (MFP_ERROR, MFP_ERROR_LEFT, "two\nlines \"quoted\" \303\244");
-  g_autofree char *text = mfp_report_format_error (error, journal);
+  g_autofree char *text = mfp_report_format_error (error, step_log);
 
   assert_json (text, "{\"schema\":1,\"error\":\"two\\nlines \\\"quoted\\\" \303\244\","
                      "\"status\":5,\"functions\":[{\"host\":\"0000:01:00.1\","

@@ -72,7 +72,7 @@ card_of (const char *text)
 
       host.function = (guint8) (words[i][0] - '0');
       function = mfp_card_add (card, &host,
-                               words[i][2] == '-' ? MFP_LEFTOVER : words[i][2] - '0');
+                               words[i][2] == '-' ? MFP_UNASSIGNED : words[i][2] - '0');
       function->take = strchr (words[i], 't') != NULL;
       function->managed = strchr (words[i], 'u') == NULL;
       if (function->take)
@@ -160,7 +160,7 @@ test_attach_record (void)
   g_assert_false (noted->taken);
   g_assert_cmpstr (noted->alias, ==, "ua-mfplug-slot-0000-05-00");
   noted = g_ptr_array_index (plan->record->functions, 2);
-  g_assert_cmpint (noted->guest_function, ==, MFP_LEFTOVER);
+  g_assert_cmpint (noted->guest_function, ==, MFP_UNASSIGNED);
 }
 
 static void

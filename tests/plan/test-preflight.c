@@ -51,7 +51,7 @@ test_takes (void)
   g_autoptr (MfpCard) card = both ();
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_true (mfp_preflight_host (card, host, others, TRUE, &error));
   g_assert_no_error (error);
   assert_function (card, 0, "e1000e", TRUE);
   assert_function (card, 1, "vfio-pci", FALSE); /* it stays what it was */
@@ -63,7 +63,7 @@ test_takes_unbound (void)
   g_autoptr (GPtrArray) host = host_of (NULL, "mlx5_vfio_pci"), others = test_host_list ();
   g_autoptr (MfpCard) card = both ();
 
-  g_assert_true (mfp_admit_host (card, host, others, TRUE, NULL));
+  g_assert_true (mfp_preflight_host (card, host, others, TRUE, NULL));
   assert_function (card, 0, NULL, TRUE);
   assert_function (card, 1, "mlx5_vfio_pci", FALSE);
 }
@@ -75,7 +75,7 @@ test_config_takes_nothing (void)
   g_autoptr (MfpCard) card = both ();
 
   ((MfpFunction *) g_ptr_array_index (card->functions, 1))->managed = FALSE;
-  g_assert_true (mfp_admit_host (card, host, others, FALSE, NULL));
+  g_assert_true (mfp_preflight_host (card, host, others, FALSE, NULL));
   assert_function (card, 0, "e1000e", FALSE);
   assert_function (card, 1, "e1000e", FALSE);
 }
@@ -89,7 +89,7 @@ refuse_unmanaged (const char *driver, const char *message)
 
   ((MfpFunction *) g_ptr_array_index (card->functions, 0))->managed = FALSE;
   ((MfpFunction *) g_ptr_array_index (card->functions, 1))->managed = FALSE;
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, message);
 }
 
@@ -112,7 +112,7 @@ test_unmanaged_on_vfio (void)
   g_autoptr (MfpCard) card = both ();
 
   ((MfpFunction *) g_ptr_array_index (card->functions, 0))->managed = FALSE;
-  g_assert_true (mfp_admit_host (card, host, others, TRUE, NULL));
+  g_assert_true (mfp_preflight_host (card, host, others, TRUE, NULL));
   assert_function (card, 0, "vfio-pci", FALSE);
 }
 
@@ -124,7 +124,7 @@ test_absent (void)
   g_autoptr (GError) error = NULL;
 
   add (card, "0000:01:00.2", 2);
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.2 does not exist");
 }
 
@@ -136,7 +136,7 @@ test_bridge (void)
   g_autoptr (GError) error = NULL;
 
   ((MfpHostFunction *) g_ptr_array_index (host, 1))->is_bridge = TRUE;
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.1 is a PCI bridge");
 }
 
@@ -148,7 +148,7 @@ test_no_group (void)
   g_autoptr (GError) error = NULL;
 
   ((MfpHostFunction *) g_ptr_array_index (host, 0))->iommu_group = MFP_NO_IOMMU_GROUP;
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.0 has no IOMMU group");
   assert_contains (error->message, "intel_iommu=on");
 }
@@ -161,7 +161,7 @@ admit_first_only (const char *other_driver, GError **error)
   g_autoptr (MfpCard) card = mfp_card_new ();
 
   add (card, "0000:01:00.0", 0);
-  return mfp_admit_host (card, host, others, TRUE, error);
+  return mfp_preflight_host (card, host, others, TRUE, error);
 }
 
 static void
@@ -182,7 +182,7 @@ test_first_in_the_way (void)
   g_autoptr (GError) error = NULL;
 
   add (card, "0000:01:00.1", 0);
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED, "0000:01:00.0 (e1000e); --rest unassigned");
 }
 
@@ -207,7 +207,7 @@ test_rest_in_another_group (void)
   g_ptr_array_add (host, test_host_function ("0000:01:00.0", "e1000e", 5, "0000:01:00.0"));
   g_ptr_array_add (host, test_host_function ("0000:01:00.1", "e1000e", 6, "0000:01:00.1"));
   add (card, "0000:01:00.0", 0);
-  g_assert_true (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_true (mfp_preflight_host (card, host, others, TRUE, &error));
   g_assert_no_error (error);
 }
 
@@ -218,8 +218,8 @@ test_rest_held (void)
   g_autoptr (MfpCard) card = mfp_card_new ();
 
   add (card, "0000:01:00.0", 0);
-  add (card, "0000:01:00.1", MFP_LEFTOVER);
-  g_assert_true (mfp_admit_host (card, host, others, TRUE, NULL));
+  add (card, "0000:01:00.1", MFP_UNASSIGNED);
+  g_assert_true (mfp_preflight_host (card, host, others, TRUE, NULL));
   assert_function (card, 1, "snd_hda_intel", TRUE);
 }
 
@@ -238,7 +238,7 @@ test_strangers (void)
   g_ptr_array_add (others, port);
   g_ptr_array_add (others, test_host_function ("0000:02:00.0", "nvme", 5, group));
   g_ptr_array_add (others, test_host_function ("0000:03:00.0", "xhci_hcd", 5, group));
-  g_assert_false (mfp_admit_host (card, host, others, TRUE, &error));
+  g_assert_false (mfp_preflight_host (card, host, others, TRUE, &error));
   assert_error (error, MFP_ERROR_REFUSED,
                 "other devices that have a host driver: 0000:02:00.0 (nvme), 0000:03:00.0 "
                 "(xhci_hcd);");
@@ -271,7 +271,7 @@ test_guest_kinds (void)
                          .arch = (char *) rows[i].arch };
       g_autoptr (GError) error = NULL;
 
-      g_assert_cmpint (mfp_admit_guest (&guest, &error), ==, rows[i].message == NULL);
+      g_assert_cmpint (mfp_preflight_guest (&guest, &error), ==, rows[i].message == NULL);
       if (rows[i].message)
         assert_error (error, MFP_ERROR_REFUSED, rows[i].message);
     }
@@ -313,7 +313,7 @@ static const Presence presences[] = {
   { "hot-plugged-whole-is-present", LIVE RECORD DEVICES (SHOWN (0, 6, 0) HELD (1)), 1,
     MFP_PRESENT, NULL },
   { "a-leftover-that-is-asked-for-is-present", LIVE DEVICES (SHOWN (0, 6, 0) HELD (1)),
-    MFP_LEFTOVER, MFP_PRESENT, NULL },
+    MFP_UNASSIGNED, MFP_PRESENT, NULL },
   { "function-0-alone-is-partial", LIVE DEVICES (SHOWN (0, 6, 0)), 1, MFP_PARTIAL,
     "attached: 0000:01:00.0; not attached as asked: 0000:01:00.1" },
   { "a-held-function-alone-is-partial", LIVE RECORD DEVICES (HELD (1)), 1, MFP_PARTIAL,
@@ -323,11 +323,11 @@ static const Presence presences[] = {
   { "another-guest-function-is-partial", LIVE DEVICES (SHOWN (0, 6, 0) SHOWN (1, 6, 3)), 1,
     MFP_PARTIAL, "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
   { "shown-instead-of-held-is-partial", LIVE DEVICES (SHOWN (0, 6, 0) SHOWN (1, 6, 1)),
-    MFP_LEFTOVER, MFP_PARTIAL, "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
+    MFP_UNASSIGNED, MFP_PARTIAL, "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
   { "another-number-on-record-is-partial", LIVE RECORD DEVICES (SHOWN (0, 6, 0) HELD (1)), 2,
     MFP_PARTIAL, "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
   { "on-record-as-shown-and-wanted-as-leftover-is-partial",
-    LIVE RECORD DEVICES (SHOWN (0, 6, 0) HELD (1)), MFP_LEFTOVER, MFP_PARTIAL,
+    LIVE RECORD DEVICES (SHOWN (0, 6, 0) HELD (1)), MFP_UNASSIGNED, MFP_PARTIAL,
     "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
   { "both-as-function-0-is-partial", LIVE DEVICES (SHOWN (0, 6, 0) SHOWN (1, 7, 0)), 1,
     MFP_PARTIAL, "not attached as asked: 0000:01:00.1 (elsewhere in the guest)" },
@@ -377,9 +377,9 @@ test_holders (void)
   g_ptr_array_add (guests, test_load_guest ("pc.xml"));
   g_ptr_array_add (guests, test_load_guest ("q35-card.xml"));
   g_ptr_array_add (guests, test_load_guest ("aarch64-virt.xml"));
-  g_assert_true (mfp_admit_holders (idle, guests, &error));
+  g_assert_true (mfp_preflight_holders (idle, guests, &error));
   g_assert_no_error (error);
-  g_assert_false (mfp_admit_holders (busy, guests, &error));
+  g_assert_false (mfp_preflight_holders (busy, guests, &error));
   assert_error (error, MFP_ERROR_REFUSED,
                 "host function 0000:81:00.3 is attached to domain 'q35-card'; detach it there "
                 "first");
@@ -396,9 +396,9 @@ test_concerns (void)
       = test_host_function ("0000:01:00.2", "vfio-pci", 6, "0000:01:00.2");
 
   add (card, "0000:01:00.0", 0);
-  g_assert_true (mfp_admission_concerns (card, own));
-  g_assert_true (mfp_admission_concerns (card, member));
-  g_assert_false (mfp_admission_concerns (card, other));
+  g_assert_true (mfp_preflight_concerns (card, own));
+  g_assert_true (mfp_preflight_concerns (card, member));
+  g_assert_false (mfp_preflight_concerns (card, other));
 }
 
 int
@@ -406,28 +406,28 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/admission/host/takes-from-host-drivers-and-leaves-vfio-alone", test_takes);
-  g_test_add_func ("/admission/host/takes-an-unbound-function", test_takes_unbound);
-  g_test_add_func ("/admission/host/config-takes-nothing", test_config_takes_nothing);
-  g_test_add_func ("/admission/host/refuses-unmanaged-on-a-host-driver",
+  g_test_add_func ("/preflight/host/takes-from-host-drivers-and-leaves-vfio-alone", test_takes);
+  g_test_add_func ("/preflight/host/takes-an-unbound-function", test_takes_unbound);
+  g_test_add_func ("/preflight/host/config-takes-nothing", test_config_takes_nothing);
+  g_test_add_func ("/preflight/host/refuses-unmanaged-on-a-host-driver",
                    test_unmanaged_on_driver);
-  g_test_add_func ("/admission/host/refuses-unmanaged-without-driver", test_unmanaged_unbound);
-  g_test_add_func ("/admission/host/accepts-unmanaged-on-vfio", test_unmanaged_on_vfio);
-  g_test_add_func ("/admission/host/refuses-an-absent-function", test_absent);
-  g_test_add_func ("/admission/host/refuses-a-bridge", test_bridge);
-  g_test_add_func ("/admission/host/refuses-a-function-without-iommu-group", test_no_group);
-  g_test_add_func ("/admission/group/refuses-a-sibling-on-a-host-driver", test_rest_in_the_way);
-  g_test_add_func ("/admission/group/refuses-function-0-on-a-host-driver",
+  g_test_add_func ("/preflight/host/refuses-unmanaged-without-driver", test_unmanaged_unbound);
+  g_test_add_func ("/preflight/host/accepts-unmanaged-on-vfio", test_unmanaged_on_vfio);
+  g_test_add_func ("/preflight/host/refuses-an-absent-function", test_absent);
+  g_test_add_func ("/preflight/host/refuses-a-bridge", test_bridge);
+  g_test_add_func ("/preflight/host/refuses-a-function-without-iommu-group", test_no_group);
+  g_test_add_func ("/preflight/group/refuses-a-sibling-on-a-host-driver", test_rest_in_the_way);
+  g_test_add_func ("/preflight/group/refuses-function-0-on-a-host-driver",
                    test_first_in_the_way);
-  g_test_add_func ("/admission/group/accepts-siblings-that-do-no-dma", test_rest_not_in_the_way);
-  g_test_add_func ("/admission/group/ignores-siblings-in-another-group",
+  g_test_add_func ("/preflight/group/accepts-siblings-that-do-no-dma", test_rest_not_in_the_way);
+  g_test_add_func ("/preflight/group/ignores-siblings-in-another-group",
                    test_rest_in_another_group);
-  g_test_add_func ("/admission/group/accepts-a-sibling-that-is-held-too", test_rest_held);
-  g_test_add_func ("/admission/group/names-the-strangers-and-no-bridge", test_strangers);
-  g_test_add_func ("/admission/holders/refuses-what-another-guest-has", test_holders);
-  g_test_add_func ("/admission/concerns/own-functions-and-group-members", test_concerns);
-  g_test_add_func ("/admission/guest/by-type-and-architecture", test_guest_kinds);
+  g_test_add_func ("/preflight/group/accepts-a-sibling-that-is-held-too", test_rest_held);
+  g_test_add_func ("/preflight/group/names-the-strangers-and-no-bridge", test_strangers);
+  g_test_add_func ("/preflight/holders/refuses-what-another-guest-has", test_holders);
+  g_test_add_func ("/preflight/concerns/own-functions-and-group-members", test_concerns);
+  g_test_add_func ("/preflight/guest/by-type-and-architecture", test_guest_kinds);
   FOR_EACH (i, presences)
-    test_add_row ("/admission/presence/", presences[i].name, &presences[i], test_presence);
+    test_add_row ("/preflight/presence/", presences[i].name, &presences[i], test_presence);
   return g_test_run ();
 }
