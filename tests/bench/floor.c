@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The least that brings a card of four functions into a running domain and
- * back: the libvirt calls that change something, one after the other on one
- * connection. Nothing is looked at before, checked after or undone. And the least
- * that any dry run does.
+ * floor: the bare libvirt calls that bench compares virt-mfplug with, on one
+ * connection. attach and detach bring a card of four functions into a running
+ * domain and back, by the calls that change something: nothing is looked at
+ * before, checked after or undone. dumpxml opens libvirt and reads one XML.
  *
  *   floor attach DOMAIN CARD BUS     0000:01:00 to slot 0 of the port pci.BUS
  *   floor detach DOMAIN CARD
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define FUNCTIONS 4
-#define ALIAS "ua-floor-"
+#define ALIAS "ua-bare-"
 #define GIVE_UP 120 /* seconds */
 
 typedef struct
@@ -28,7 +28,7 @@ typedef struct
   virDomainPtr domain;
   unsigned int host[3]; /* PCI domain, bus and slot */
   unsigned int bus;
-} Floor;
+} Card;
 
 static void
 need (bool done, const char *what)
@@ -40,7 +40,7 @@ need (bool done, const char *what)
 }
 
 static virNodeDevicePtr
-node_device (const Floor *self, int function)
+node_device (const Card *self, int function)
 {
   char name[32];
   virNodeDevicePtr device;
@@ -53,7 +53,7 @@ node_device (const Floor *self, int function)
 }
 
 static void
-take (const Floor *self, int function)
+take (const Card *self, int function)
 {
   virNodeDevicePtr device = node_device (self, function);
 
@@ -62,7 +62,7 @@ take (const Floor *self, int function)
 }
 
 static void
-give_back (const Floor *self, int function)
+give_back (const Card *self, int function)
 {
   virNodeDevicePtr device = node_device (self, function);
 
@@ -71,7 +71,7 @@ give_back (const Floor *self, int function)
 }
 
 static void
-attach (const Floor *self, int function, const char *address)
+attach (const Card *self, int function, const char *address)
 {
   char xml[512];
 
@@ -84,7 +84,7 @@ attach (const Floor *self, int function, const char *address)
 }
 
 static void
-queue (const Floor *self, int function)
+queue (const Card *self, int function)
 {
   char command[256];
   char *answer = NULL;
@@ -100,7 +100,7 @@ queue (const Floor *self, int function)
 }
 
 static void
-attach_card (const Floor *self)
+attach_card (const Card *self)
 {
   char zero[96];
 
@@ -127,7 +127,7 @@ on_removed (virConnectPtr connection, virDomainPtr domain, const char *alias, vo
 }
 
 static void
-detach_card (const Floor *self)
+detach_card (const Card *self)
 {
   int left = FUNCTIONS;
   int callback = virConnectDomainEventRegisterAny (
@@ -143,7 +143,7 @@ detach_card (const Floor *self)
 }
 
 static void
-dump_xml (const Floor *self)
+dump_xml (const Card *self)
 {
   char *xml = virDomainGetXMLDesc (self->domain, 0);
 
@@ -153,7 +153,7 @@ dump_xml (const Floor *self)
 }
 
 static bool
-read_words (Floor *self, int argc, char **argv)
+read_words (Card *self, int argc, char **argv)
 {
   unsigned int *host = self->host;
   bool attaches = argc == 5 && strcmp (argv[1], "attach") == 0;
@@ -167,7 +167,7 @@ read_words (Floor *self, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-  Floor self = { 0 };
+  Card self = { 0 };
   bool dumps = argc == 4 && strcmp (argv[1], "dumpxml") == 0;
 
   if (!dumps && !read_words (&self, argc, argv))

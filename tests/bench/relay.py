@@ -1,39 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A libvirtd of one's own, and a relay that makes the way to it longer.
+"""relay.py SOCKET TARGET DELAY: makes the way to a socket longer.
 
-As a program: relay.py SOCKET TARGET DELAY, until it is ended.
+Listens at SOCKET and leads to the socket TARGET, DELAY seconds each way, until it is ended.
 """
-import contextlib
-import os
 import socket
-import subprocess
 import sys
 import threading
 import time
-
-
-@contextlib.contextmanager
-def daemon(directory):
-    """Runs a libvirtd below @directory, without touching another; gives its socket."""
-    config = directory / "libvirtd.conf"
-    config.write_text(f'unix_sock_dir = "{directory}/run"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-    (directory / "run").mkdir()
-    path = directory / "run" / "libvirt-sock"
-    process = subprocess.Popen(["libvirtd", "--config", config, "--pid-file", directory / "pid"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env={**os.environ, "LIBVIRT_LOG_OUTPUTS": "4:stderr"})
-    try:
-        for _ in range(100):
-            if path.exists() or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        if not path.exists():
-            raise RuntimeError("libvirtd does not start")
-        yield path
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def pass_on(source, sink, delay):
@@ -68,35 +42,17 @@ def pass_on(source, sink, delay):
             return
 
 
-@contextlib.contextmanager
-def relay(path, target, delay):
-    """A socket at @path that leads to the one at @target, @delay seconds each way."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-
-    def accept():
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(str(target))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=pass_on, args=(source, sink, delay), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield path
-    finally:
-        listener.close()
-
-
 def main():
     path, target, delay = sys.argv[1:]
-    with relay(path, target, float(delay)):
-        threading.Event().wait()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    while True:
+        near, _ = listener.accept()
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(target)
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=pass_on, args=(source, sink, float(delay)), daemon=True).start()
 
 
 if __name__ == "__main__":
