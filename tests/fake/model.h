@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The parts of the model, for the files of this folder alone. One lock guards all of it;
+ * unless told otherwise, a function expects that its caller holds it.
+ */
+#pragma once
+
+#include "fake.h"
+
+#include "base/xml.h"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#define FAKE_NAMESPACE "urn:virt-mfplug:fake"
+#define FAKE_NEVER G_MAXINT64
+#define FAKE_NO_GROUP (-1)
+
+/**
+ * FakeNode:
+ * @doc: the <device>, without its driver
+ * @is_pci: only then the rest is set
+ * @group: number of its IOMMU group, or %FAKE_NO_GROUP
+ * @driver: (nullable)
+ * @host_driver: (nullable): what a reattach binds
+ * @detached: by virNodeDeviceDetachFlags(): libvirt does not rebind it by itself, even if
+ *   its hostdev is managed
+ * @stuck: libvirt's own rebind of it fails, once
+ */
+typedef struct
+{
+  char *name;
+  xmlDoc *doc;
+  gboolean is_pci;
+  MfpPciAddress address;
+  int group;
+  char *driver;
+  char *host_driver;
+  gboolean unreadable;
+  gboolean detached;
+  gboolean stuck;
+  gboolean dropped_early;
+} FakeNode;
+
+/**
+ * FakeQemuDevice:
+ * @guest: its bus is the index of the controller
+ * @is_vfio: it is the host function @host
+ * @asked_at: when its removal was last asked for
+ * @leaves: with its slot, when the guest acts on that
+ * @gone_at: when it leaves
+ * @enumerated_at: when the guest has given its BARs addresses
+ */
+typedef struct
+{
+  char *id;
+  MfpPciAddress guest;
+  gboolean is_vfio;
+  MfpPciAddress host;
+  gint64 asked_at;
+  gboolean leaves;
+  gint64 gone_at;
+  gint64 enumerated_at;
+} FakeQemuDevice;
+
+/* What libvirt will do at a time: drop the device from its XML, or report an event. */
+typedef enum
+{
+  FAKE_DROP,
+  FAKE_REPORT_REJECTED,
+  FAKE_REPORT_RESUMED,
+} FakeTaskKind;
+
+typedef struct
+{
+  gint64 at;
+  FakeTaskKind kind;
+  char *alias; /* nullable */
+} FakeTask;
+
+/**
+ * FakeDomain:
+ * @live: while it runs
+ * @config: (nullable): only a persistent domain has it
+ * @qemu: (element-type FakeQemuDevice): in the order in which they came
+ * @access: numbers of the IOMMU groups that QEMU may open
+ * @tasks: (element-type FakeTask)
+ * @silent: the guest acts on nothing
+ * @stranger: comes into the slot of the next queued function
+ */
+typedef struct
+{
+  char *name;
+  char *uuid;
+  int id;
+  xmlDoc *live;
+  xmlDoc *config;
+  gboolean paused;
+  FakeHotplug hotplug;
+  guint version_major;
+  guint version_minor;
+  GPtrArray *qemu;
+  GHashTable *access;
+  GPtrArray *tasks;
+  gboolean silent;
+  gboolean rejects;
+  gboolean stranger;
+  guint lost_events;
+} FakeDomain;
+
+/**
+ * FakeEvent:
+ * @id: VIR_DOMAIN_EVENT_ID_*
+ * @alias: (nullable)
+ * @lifecycle, @detail: of VIR_DOMAIN_EVENT_ID_LIFECYCLE
+ */
+typedef struct
+{
+  int id;
+  char *alias;
+  int lifecycle;
+  int detail;
+} FakeEvent;
+
+/**
+ * Fake:
+ * @path: (nullable): where each change is written to
+ * @held_until: by IOMMU group (gint64): QEMU still closes it
+ * @group_held: for how long it does
+ * @inside: calls that have begun and not ended
+ * @hanging: those of them that hang
+ * @releases: how often hung calls were released
+ * @in_hook: calls are those of a hook
+ */
+struct _Fake
+{
+  char *path;
+  gint64 clock;
+  int last_id;
+  GPtrArray *nodes;   /* FakeNode */
+  GPtrArray *domains; /* FakeDomain */
+  GHashTable *held_until;
+  gint64 group_held;
+  char *violation;
+
+  GPtrArray *calls; /* utf8 */
+  GPtrArray *faults;
+  GPtrArray *hooks;
+  GRand *random;
+  guint odds;
+  gboolean broken;
+  gboolean in_hook;
+  guint inside;
+  guint hanging;
+  guint releases;
+};
+
+/* ---- model.c ---- */
+
+void fake_lock (void);
+void fake_unlock (void);
+void fake_changed (void);                /* wakes who waits */
+void fake_wait (void);                   /* until something changed */
+Fake *fake_current (void);               /* or NULL */
+gint64 *fake_clock (void);               /* that of the current fake, or of none */
+Fake *fake_new_empty (void);
+void fake_violate (Fake *fake, const char *what);
+
+/* ---- xml.c ---- */
+
+xmlNode *fake_xml_required (xmlNode *node, const char *name); /* made when absent */
+void fake_xml_set (xmlNode *node, const char *name, const char *value);
+void fake_xml_set_address (xmlNode *node, const MfpPciAddress *address);
+void fake_xml_remove (xmlNode *node);
+xmlDoc *fake_xml_copy (xmlNode *node); /* a document of its own */
+xmlNode *fake_xml_root (xmlDoc *doc);
+char *fake_xml_child_text (const xmlNode *node, const char *name);
+
+/* ---- host.c ---- */
+
+FakeNode *fake_node_new (xmlNode *device);
+void fake_node_free (gpointer node);
+FakeNode *fake_node_find (Fake *fake, const char *name);
+FakeNode *fake_host_find (Fake *fake, const MfpPciAddress *address);
+void fake_host_set_driver (FakeNode *node, const char *driver);
+gboolean fake_driver_is_vfio (const char *driver);
+gboolean fake_group_is_viable (Fake *fake, int group);
+FakeDomain *fake_group_user (Fake *fake, int group); /* whose QEMU has it */
+gboolean fake_group_is_held (Fake *fake, int group); /* QEMU still closes it */
+void fake_group_hold (Fake *fake, int group);
+FakeDomain *fake_host_user (Fake *fake, const MfpPciAddress *address); /* running */
+void fake_host_remove (Fake *fake, FakeNode *node);
+/* The virtual functions of @node vanish, as when its driver lets go of it. */
+void fake_host_destroy_vfs (Fake *fake, FakeNode *node);
+
+/* ---- domains.c ---- */
+
+FakeDomain *fake_domain_new (void);
+void fake_domain_free (gpointer domain);
+FakeDomain *fake_domain_find (Fake *fake, const char *name);
+FakeDomain *fake_domain_find_uuid (Fake *fake, const char *uuid);
+gboolean fake_domain_is_deaf (const FakeDomain *domain);
+xmlNode *fake_domain_devices (xmlDoc *doc);
+xmlNode *fake_device_by_host (xmlDoc *doc, const MfpPciAddress *host);
+xmlNode *fake_device_by_alias (xmlDoc *doc, const char *alias);
+xmlNode *fake_device_by_guest (xmlDoc *doc, const MfpPciAddress *guest);
+gboolean fake_device_host (const xmlNode *device, MfpPciAddress *host);
+gboolean fake_device_guest (const xmlNode *device, MfpPciAddress *guest);
+char *fake_device_alias (const xmlNode *device);
+gboolean fake_device_is_pci_controller (const xmlNode *device);
+xmlNode *fake_controller_by_index (xmlDoc *doc, guint index);
+void fake_domain_give_aliases (xmlDoc *doc);
+void fake_domain_strip_aliases (xmlDoc *doc);
+char *fake_domain_new_alias (xmlDoc *doc, const xmlNode *device);
+void fake_domain_fill_qemu (Fake *fake, FakeDomain *domain);
+void fake_domain_show_id (FakeDomain *domain); /* in the live XML */
+void fake_domain_end (Fake *fake, FakeDomain *domain);
+gboolean fake_domain_start (Fake *fake, FakeDomain *domain);
+void fake_domain_let_go (Fake *fake, FakeDomain *domain); /* the guest acts again */
+/* libvirt drops @device from the live XML, and with it the access to its group. */
+void fake_domain_drop (Fake *fake, FakeDomain *domain, xmlNode *device);
+void fake_domain_add_task (FakeDomain *domain, gint64 at, FakeTaskKind kind, const char *alias);
+
+/* ---- devices.c: libvirt's attach and detach; they set libvirt's error ---- */
+
+gboolean fake_attach (Fake *fake, FakeDomain *domain, const char *xml, unsigned int flags);
+gboolean fake_detach (Fake *fake, FakeDomain *domain, const char *xml, unsigned int flags);
+gboolean fake_detach_alias (Fake *fake, FakeDomain *domain, const char *alias);
+
+/* ---- qemu.c ---- */
+
+void fake_qemu_free (gpointer device);
+FakeQemuDevice *fake_qemu_find (const FakeDomain *domain, const char *id);
+FakeQemuDevice *fake_qemu_at (const FakeDomain *domain, const MfpPciAddress *guest);
+FakeQemuDevice *fake_qemu_add (FakeDomain *domain, const char *id, const MfpPciAddress *host,
+                               const MfpPciAddress *guest);
+/* The guest finds what is in the slot of @guest. */
+void fake_qemu_enumerate (Fake *fake, FakeDomain *domain, const MfpPciAddress *guest);
+/* QEMU's device_add of a host function. @message: (out): why not; the caller frees. */
+gboolean fake_qemu_plug (Fake *fake, FakeDomain *domain, const FakeQemuDevice *wanted,
+                         gboolean multifunction, char **message);
+/* QEMU's device_del. */
+gboolean fake_qemu_unplug (Fake *fake, FakeDomain *domain, FakeQemuDevice *device,
+                           char **message);
+void fake_settle (Fake *fake);        /* lets everything happen that is due */
+gint64 fake_next_happening (Fake *fake);
+
+/* ---- qmp.c ---- */
+
+char *fake_qmp_name (const char *command); /* "device_add"; the caller frees */
+char *fake_qmp_answer (Fake *fake, FakeDomain *domain, const char *command);
+
+/* ---- errors.c: they need no lock ---- */
+
+void fake_error (int code, const char *format, ...) G_GNUC_PRINTF (2, 3);
+void fake_error_reset (void);
+void fake_error_restore (virErrorPtr error); /* takes it */
+void fake_error_dispatch (void); /* to the program's error function; not locked */
+
+/* ---- faults.c ---- */
+
+/**
+ * FakeCall:
+ * @connection: (nullable)
+ * @domain: (nullable): the domain that it is on
+ * @changes: it changes something
+ * @needs_writing: a read-only connection may not make it; those that change may not anyway
+ * @is_request: no failure is told once QEMU has it
+ *
+ * One call to the daemon.
+ */
+typedef struct
+{
+  Fake *fake;
+  const char *name;
+  virConnectPtr connection;
+  const char *uuid;
+  gboolean changes;
+  gboolean needs_writing;
+  gboolean is_request;
+  int fault; /* FakeFaultKind, or -1 */
+} FakeCall;
+
+/* Takes the lock, and keeps it if it returns TRUE. FALSE: the call fails here. */
+gboolean fake_call_begin (FakeCall *call);
+/* Lets the lock go. @done: what the call did succeeded. Whether the caller hears so. */
+gboolean fake_call_end (FakeCall *call, gboolean done);
+void fake_faults_init (Fake *fake);
+void fake_faults_clear (Fake *fake);
+void fake_lost_error (void);
+
+/* ---- connection.c ---- */
+
+void fake_connection_break (virConnectPtr connection);
+gboolean fake_connection_is_usable (virConnectPtr connection);
+gboolean fake_connection_is_read_only (virConnectPtr connection);
+void fake_events_queue (FakeDomain *domain, const FakeEvent *event);
+void fake_events_queue_alias (FakeDomain *domain, int id, const char *alias);
+void fake_events_queue_lifecycle (FakeDomain *domain, int lifecycle, int detail);
+/* Delivers one event with the lock released. FALSE: there is none. */
+gboolean fake_events_deliver (void);
+
+
+/* ---- event-loop.c ---- */
+
+void fake_loop_rebase (gint64 difference); /* the clock jumped */
+void fake_loop_mark_hung (void);           /* the newest doorbell's call hangs */
+void fake_loop_unmark_hung (void);
+
+/* ---- state.c ---- */
+
+Fake *fake_load (const char *path);
+void fake_store (Fake *fake); /* if it has a path */
