@@ -77,13 +77,7 @@ fake_stop_guest (Fake *fake, const char *domain)
   FakeDomain *found = begin_domain (fake, domain);
 
   found->silent = TRUE;
-  for (guint i = 0; i < found->qemu->len; i++)
-    {
-      FakeQemuDevice *device = g_ptr_array_index (found->qemu, i);
-
-      if (device->enumerated_at > fake->clock)
-        device->enumerated_at = FAKE_NEVER;
-    }
+  fake_domain_go_deaf (fake, found);
   finish (fake);
 }
 

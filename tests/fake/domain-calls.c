@@ -520,6 +520,7 @@ virDomainSuspend (virDomainPtr domain)
   if (found && !found->paused)
     {
       found->paused = TRUE;
+      fake_domain_go_deaf (call.fake, found);
       fake_events_queue_lifecycle (found, VIR_DOMAIN_EVENT_SUSPENDED,
                                    VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     }

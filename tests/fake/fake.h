@@ -18,10 +18,9 @@
  * nothing and the time stands still until the thread enables it. Only while that call
  * hangs (FAKE_HANG) the time goes on.
  *
- * The last parameter of a call's name is never a number: "device_add" is a
- * virDomainQemuMonitorCommand() of that QMP command, and every other call is named by
- * its function. An occurrence counts the calls of one name, from 1, since the last
- * fake_clear_calls().
+ * A call's name is that of its function; that of virDomainQemuMonitorCommand() is its QMP
+ * command, "device_add". An occurrence counts the calls of one name, from 1, since the
+ * last fake_clear_calls() or fake_mend().
  *
  * With FAKE_LIBVIRT=FILE in the environment the first connection loads FILE, and
  * each change is written back to it; FAKE_FAULTS="virNodeDeviceDetachFlags#2=error-before,

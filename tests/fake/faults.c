@@ -332,7 +332,10 @@ strike_domain (FakeCall *call)
   if (!domain)
     return;
   if (call->fault == FAKE_SILENT_GUEST)
-    domain->silent = TRUE;
+    {
+      domain->silent = TRUE;
+      fake_domain_go_deaf (call->fake, domain);
+    }
   if (call->fault == FAKE_DOMAIN_ENDS || call->fault == FAKE_DOMAIN_RESTARTS)
     {
       gboolean restarts = call->fault == FAKE_DOMAIN_RESTARTS && domain->config;

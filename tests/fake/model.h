@@ -216,6 +216,7 @@ void fake_domain_fill_qemu (Fake *fake, FakeDomain *domain);
 void fake_domain_show_id (FakeDomain *domain); /* in the live XML */
 void fake_domain_end (Fake *fake, FakeDomain *domain);
 gboolean fake_domain_start (Fake *fake, FakeDomain *domain);
+void fake_domain_go_deaf (Fake *fake, FakeDomain *domain); /* the guest stops acting */
 void fake_domain_let_go (Fake *fake, FakeDomain *domain); /* the guest acts again */
 /* libvirt drops @device from the live XML, and with it the access to its group. */
 void fake_domain_drop (Fake *fake, FakeDomain *domain, xmlNode *device);

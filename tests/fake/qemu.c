@@ -128,6 +128,19 @@ request_eject (Fake *fake, FakeDomain *domain, FakeQemuDevice *asked)
     }
 }
 
+/* What the guest has not looked at yet it does not look at. */
+void
+fake_domain_go_deaf (Fake *fake, FakeDomain *domain)
+{
+  for (guint i = 0; i < domain->qemu->len; i++)
+    {
+      FakeQemuDevice *device = g_ptr_array_index (domain->qemu, i);
+
+      if (device->enumerated_at > fake->clock)
+        device->enumerated_at = FAKE_NEVER;
+    }
+}
+
 void
 fake_domain_let_go (Fake *fake, FakeDomain *domain)
 {
