@@ -5,14 +5,16 @@
 #include "config.h"
 
 #include "base/error.h"
-#include "commands/command.h"
+#include "commands/invocation.h"
 
 #include <errno.h>
 #include <locale.h>
+#include <popt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct
 {
@@ -21,10 +23,11 @@ static const struct
   const char *summary;
 } commands[] = {
   { "attach", mfp_cmd_attach, "plug host functions into one slot of a guest" },
-  { "detach", mfp_cmd_detach, "unplug a guest slot and give its functions back" },
+  { "detach", mfp_cmd_detach,
+    "unplug a guest slot and reattach its functions to their host drivers" },
   { "list", mfp_cmd_list, "list the host's cards, or those of a domain" },
   { "recover", mfp_cmd_recover, "finish or undo what an interrupted run left in a domain" },
-  { "reclaim", mfp_cmd_reclaim, "give functions that no domain has back to the host" },
+  { "reclaim", mfp_cmd_reclaim, "reattach functions that no domain has to their host drivers" },
 };
 
 static MfpCommand
@@ -43,7 +46,8 @@ print_help (poptContext context, FILE *stream)
   fprintf (stream, "\nCommands:\n");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     fprintf (stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
-  fprintf (stream, "\n'virt-mfplug COMMAND --help' explains one; virt-mfplug(1) all.\n");
+  fprintf (stream, "\n'virt-mfplug COMMAND --help' explains a command, and virt-mfplug(1) all of "
+                   "them.\n");
 }
 
 /* Tells of @error, on stdout too when the caller reads JSON there. */
@@ -100,7 +104,7 @@ main (int argc, char **argv)
   const struct poptOption table[] = {
     { "connect", 'c', POPT_ARG_STRING, &uri, 0, "hypervisor connection URI", "URI" },
     { "quiet", 'q', POPT_ARG_NONE, &quiet, 0, "print nothing but errors", NULL },
-    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step and each call of libvirt's", NULL },
+    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step and each libvirt call", NULL },
     { "version", 'V', POPT_ARG_NONE, &version, 0, "print the version", NULL },
     { "help", 'h', POPT_ARG_NONE, &help, 0, "show this help", NULL },
     POPT_TABLEEND,
@@ -149,5 +153,9 @@ main (int argc, char **argv)
 
   poptFreeContext (context);
   g_free (uri);
-  return check_output (status);
+  status = check_output (status);
+  /* Libraries that clean up at exit may crash over the thread that is left in a call. */
+  if (invocation.left_in_call)
+    _exit (status);
+  return status;
 }

@@ -3,8 +3,6 @@
 
 #include "common.h"
 
-#include "libvirt/monitor.h"
-
 char *
 test_load (const char *directory, const char *name)
 {
@@ -72,42 +70,38 @@ test_host_list (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
 }
 
-GPtrArray *
-test_host_functions (MfpOps *ops, const GArray *addresses, GError **error)
+MfpCard *
+test_card (const char *functions)
 {
-  g_autoptr (GPtrArray) functions = test_host_list ();
+  g_auto (GStrv) words = g_strsplit (functions, " ", -1);
+  MfpCard *card = mfp_card_new ();
 
-  for (guint i = 0; i < addresses->len; i++)
+  for (guint i = 0; words[i]; i++)
     {
-      g_autoptr (GError) local = NULL;
-      MfpHostFunction *function
-          = ops->host_function (ops, &g_array_index (addresses, MfpPciAddress, i), &local);
+      g_auto (GStrv) parts = g_strsplit (words[i], "=", 2);
+      MfpPciAddress host = test_address (parts[0]);
 
-      if (function)
-        g_ptr_array_add (functions, function);
-      else if (!mfp_error_is (local, MFP_ERROR_NOT_FOUND))
-        {
-          g_propagate_error (error, g_steal_pointer (&local));
-          return NULL;
-        }
+      mfp_card_add (card, &host, strcmp (parts[1], "unassigned") == 0 ? MFP_UNASSIGNED
+                                                                      : parts[1][0] - '0');
     }
-  return g_steal_pointer (&functions);
+  return card;
 }
 
-gboolean
-test_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error)
+MfpFunction *
+test_function (const MfpCard *card, guint index)
 {
-  g_autofree char *xml = ops->domain_xml (ops, MFP_LIVE, error);
-  g_auto (MfpView) seen = { .live = xml ? mfp_guest_parse (xml, error) : NULL };
+  return g_ptr_array_index (card->functions, index);
+}
 
-  if (!seen.live)
-    return FALSE;
-  if (what & MFP_LOOK_PCI && !(seen.pci = mfp_monitor_query_pci (ops, error)))
-    return FALSE;
-  if (what & MFP_LOOK_DEVICES && !(seen.in_qemu = mfp_monitor_list_devices (ops, error)))
-    return FALSE;
-  *view = mfp_view_steal (&seen);
-  return TRUE;
+GArray *
+test_selections (const char *devices)
+{
+  g_auto (GStrv) words = g_strsplit (devices, " ", -1);
+  g_autoptr (GError) error = NULL;
+  GArray *selections = mfp_selection_parse ((const char *const *) words, NULL, &error);
+
+  g_assert_no_error (error);
+  return selections;
 }
 
 char *
@@ -122,7 +116,7 @@ test_describe_card (const MfpCard *card)
 
       g_string_append_printf (text, "%s%s=", i ? " " : "", host);
       if (function->guest_function == MFP_UNASSIGNED)
-        g_string_append (text, "left");
+        g_string_append (text, "unassigned");
       else
         g_string_append_printf (text, "%d", function->guest_function);
     }

@@ -6,9 +6,8 @@
 #pragma once
 
 #include "base/error.h"
-#include "libvirt/ops.h"
 #include "model/card.h"
-#include "model/guest-pci.h"
+#include "model/guest.h"
 #include "model/host-device.h"
 
 #include <glib.h>
@@ -38,15 +37,21 @@ MfpPciAddress test_address (const char *text);
 MfpHostFunction *test_host_function (const char *address, const char *driver, int group,
                                      const char *members);
 
-/* For a fake's ops: its host_function for each. */
-GPtrArray *test_host_functions (MfpOps *ops, const GArray *addresses, GError **error);
-gboolean test_look (MfpOps *ops, MfpLook what, MfpView *view, GError **error);
-
 /* An empty list of MfpHostFunction that owns its elements. */
 GPtrArray *test_host_list (void);
 
-/* The functions of a card as text: "0000:01:00.0=0 0000:01:00.1=left"; the
+/* The card of "0000:01:00.0=0 0000:01:00.1=unassigned": host and guest functions; the
  * caller frees. */
+MfpCard *test_card (const char *functions);
+
+/* The function at @index of the card's list. */
+MfpFunction *test_function (const MfpCard *card, guint index);
+
+/* What the DEVICE words "01:00 02:00.1" name: (element-type MfpSelection); the caller
+ * owns it. */
+GArray *test_selections (const char *devices);
+
+/* The functions of a card as text, as test_card() reads it; the caller frees. */
 char *test_describe_card (const MfpCard *card);
 
 /* Registers a test with a constant table row. */

@@ -18,6 +18,8 @@ mfp_error_exit_status (const GError *error)
     return 0;
   if (error->domain == MFP_ERROR && error->code <= MFP_ERROR_LEFT)
     return error->code;
+  if (mfp_error_is (error, MFP_ERROR_HUNG)) /* a run that touched something says LEFT */
+    return MFP_ERROR_REFUSED;
   return MFP_ERROR_FAILED;
 }
 

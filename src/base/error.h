@@ -23,6 +23,7 @@
  * @MFP_ERROR_DOMAIN_GONE: the domain ended meanwhile
  * @MFP_ERROR_DISCONNECTED: the connection to libvirt was lost
  * @MFP_ERROR_INTERRUPTED: a signal asked to stop
+ * @MFP_ERROR_HUNG: a call of libvirt's has not returned, and no other is possible
  *
  * The codes from @MFP_ERROR_NOT_FOUND on say why an operation failed, for
  * callers that act on it; a person sees them as @MFP_ERROR_FAILED.
@@ -41,6 +42,7 @@ typedef enum
   MFP_ERROR_DOMAIN_GONE,
   MFP_ERROR_DISCONNECTED,
   MFP_ERROR_INTERRUPTED,
+  MFP_ERROR_HUNG,
 } MfpError;
 
 GQuark mfp_error_quark (void);

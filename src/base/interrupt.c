@@ -4,53 +4,25 @@
 #include "base/interrupt.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+/**
+ * MfpInterrupt:
+ * @came: how many signals came
+ * @taken: the first of them was taken
+ */
 struct _MfpInterrupt
 {
-  sigset_t signals;
+  int fd;
   char *parting;
   int status;
-  gint came; /* atomic, and so is the next: once, and since it was last taken */
-  gint fresh;
+  guint came;
+  gboolean taken;
 };
-
-static void
-write_fully (int fd, const char *text)
-{
-  gsize left = strlen (text);
-
-  while (left > 0)
-    {
-      gssize written = write (fd, text, left);
-
-      if (written < 0 && errno != EINTR)
-        return;
-      if (written > 0)
-        {
-          text += written;
-          left -= (gsize) written;
-        }
-    }
-}
-
-static gpointer
-receive (gpointer data)
-{
-  MfpInterrupt *interrupt = data;
-  int number;
-
-  sigwait (&interrupt->signals, &number);
-  g_atomic_int_set (&interrupt->came, 1);
-  g_atomic_int_set (&interrupt->fresh, 1);
-
-  sigwait (&interrupt->signals, &number);
-  write_fully (STDERR_FILENO, interrupt->parting);
-  _exit (interrupt->status);
-}
 
 static gboolean
 is_ignored (int number)
@@ -64,27 +36,74 @@ MfpInterrupt *
 mfp_interrupt_new (const char *parting, int status)
 {
   MfpInterrupt *interrupt = g_new0 (MfpInterrupt, 1);
+  sigset_t signals;
 
   interrupt->parting = g_strdup (parting);
   interrupt->status = status;
-  sigemptyset (&interrupt->signals);
-  sigaddset (&interrupt->signals, SIGINT);
-  sigaddset (&interrupt->signals, SIGTERM);
-  if (!is_ignored (SIGHUP)) /* as nohup wants it */
-    sigaddset (&interrupt->signals, SIGHUP);
-  pthread_sigmask (SIG_BLOCK, &interrupt->signals, NULL);
-  g_thread_unref (g_thread_new ("signals", receive, interrupt));
+  sigemptyset (&signals);
+  sigaddset (&signals, SIGINT);
+  sigaddset (&signals, SIGTERM);
+  if (!is_ignored (SIGHUP)) /* nohup(1) ignores it */
+    sigaddset (&signals, SIGHUP);
+  pthread_sigmask (SIG_BLOCK, &signals, NULL);
+  interrupt->fd = signalfd (-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  if (interrupt->fd < 0)
+    g_error ("signalfd: %s", g_strerror (errno));
   return interrupt;
+}
+
+void
+mfp_interrupt_free (MfpInterrupt *interrupt)
+{
+  if (!interrupt)
+    return;
+  g_close (interrupt->fd, NULL);
+  g_free (interrupt->parting);
+  g_free (interrupt);
+}
+
+int
+mfp_interrupt_fd (const MfpInterrupt *interrupt)
+{
+  return interrupt->fd;
+}
+
+static void
+end_program (const MfpInterrupt *interrupt)
+{
+  fputs (interrupt->parting, stderr);
+  fflush (stderr);
+  _exit (interrupt->status); /* a call of libvirt's may be under way in the other thread */
+}
+
+void
+mfp_interrupt_receive (MfpInterrupt *interrupt)
+{
+  struct signalfd_siginfo info;
+
+  while (read (interrupt->fd, &info, sizeof info) == (gssize) sizeof info)
+    if (++interrupt->came > 1)
+      end_program (interrupt);
+}
+
+gboolean
+mfp_interrupt_is_pending (MfpInterrupt *interrupt)
+{
+  return mfp_interrupt_came (interrupt) && !interrupt->taken;
 }
 
 gboolean
 mfp_interrupt_take (MfpInterrupt *interrupt)
 {
-  return g_atomic_int_compare_and_exchange (&interrupt->fresh, 1, 0);
+  gboolean pending = mfp_interrupt_is_pending (interrupt);
+
+  interrupt->taken = interrupt->taken || pending;
+  return pending;
 }
 
 gboolean
 mfp_interrupt_came (MfpInterrupt *interrupt)
 {
-  return g_atomic_int_get (&interrupt->came);
+  mfp_interrupt_receive (interrupt);
+  return interrupt->came > 0;
 }

@@ -16,8 +16,8 @@ mfp_xml_init (void)
   xmlInitParser ();
 }
 
-void
-mfp_xml_set_error (GError **error, const char *what)
+static void
+set_syntax_error (GError **error, const char *what)
 {
   const xmlError *last = xmlGetLastError ();
   g_autofree char *message = g_strdup (last && last->message ? last->message : "no document");
@@ -26,12 +26,48 @@ mfp_xml_set_error (GError **error, const char *what)
                what, last ? last->line : 1, g_strchomp (message));
 }
 
-xmlDoc *
-mfp_xml_parse (const char *text, gsize length, const char *what, GError **error)
+/* libxml2 calls it before it defines the first entity: of some kinds it expands each, which
+ * can grow without end. */
+static void
+stop_at_document_type (void *data, const xmlChar *name G_GNUC_UNUSED,
+                       const xmlChar *external G_GNUC_UNUSED, const xmlChar *system G_GNUC_UNUSED)
+{
+  xmlParserCtxt *context = data;
+  gboolean *has_type = context->_private;
+
+  *has_type = TRUE;
+  xmlStopParser (context);
+}
+
+static xmlDoc *
+parse (const char *text, gsize length, int options, const char *what, GError **error)
 {
   g_autoptr (xmlParserCtxt) context = xmlNewParserCtxt ();
   g_autoptr (xmlDoc) doc = NULL;
+  gboolean has_type = FALSE;
 
+  if (length > G_MAXINT)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%s: too large", what);
+      return NULL;
+    }
+  context->_private = &has_type;
+  context->sax->internalSubset = stop_at_document_type;
+  xmlResetLastError ();
+  doc = xmlCtxtReadMemory (context, text, (int) length, NULL, NULL, options);
+  if (has_type)
+    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                 "%s:1: a document type declaration is not accepted", what);
+  else if (!doc || !xmlDocGetRootElement (doc))
+    set_syntax_error (error, what);
+  else
+    return g_steal_pointer (&doc);
+  return NULL;
+}
+
+xmlDoc *
+mfp_xml_parse (const char *text, gsize length, const char *what, GError **error)
+{
   /* libxml2 takes a zero byte for the end. */
   if (memchr (text, '\0', length))
     {
@@ -39,34 +75,13 @@ mfp_xml_parse (const char *text, gsize length, const char *what, GError **error)
                    "%s:1: not well-formed XML: it holds a zero byte", what);
       return NULL;
     }
-  if (length > G_MAXINT)
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%s: too large", what);
-      return NULL;
-    }
-  xmlResetLastError ();
-  doc = xmlCtxtReadMemory (context, text, (int) length, NULL, NULL, QUIET);
-  if (!doc || !xmlDocGetRootElement (doc))
-    {
-      mfp_xml_set_error (error, what);
-      return NULL;
-    }
-  if (doc->intSubset || doc->extSubset)
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "%s:1: a document type declaration is not accepted", what);
-      return NULL;
-    }
-  return g_steal_pointer (&doc);
+  return parse (text, length, QUIET, what, error);
 }
 
-xmlTextReader *
-mfp_xml_reader_new (const char *text, gsize length)
+xmlDoc *
+mfp_xml_parse_large (const char *text, const char *what, GError **error)
 {
-  xmlResetLastError ();
-  return length > G_MAXINT ? NULL
-                           : xmlReaderForMemory (text, (int) length, NULL, NULL,
-                                                 QUIET | XML_PARSE_HUGE);
+  return parse (text, strlen (text), QUIET | XML_PARSE_HUGE, what, error);
 }
 
 gboolean
@@ -148,31 +163,6 @@ mfp_xml_attribute_uint (const xmlNode *node, const char *name, guint64 max,
   if (*end != '\0' || number > MIN (max, G_MAXUINT))
     return FALSE;
   *value = (guint) number;
-  return TRUE;
-}
-
-static gboolean
-optional_uint (const xmlNode *node, const char *name, guint64 max, guint *value)
-{
-  *value = 0;
-  return !xmlHasProp (node, (const xmlChar *) name)
-         || mfp_xml_attribute_uint (node, name, max, value);
-}
-
-gboolean
-mfp_xml_address (const xmlNode *node, MfpPciAddress *address)
-{
-  guint domain, bus, slot, function;
-
-  if (!node || !optional_uint (node, "domain", G_MAXUINT32, &domain)
-      || !mfp_xml_attribute_uint (node, "bus", G_MAXUINT8, &bus)
-      || !mfp_xml_attribute_uint (node, "slot", MFP_PCI_SLOTS - 1, &slot)
-      || !optional_uint (node, "function", MFP_PCI_FUNCTIONS - 1, &function))
-    return FALSE;
-  *address = (MfpPciAddress){ .domain = domain,
-                              .bus = (guint8) bus,
-                              .slot = (guint8) slot,
-                              .function = (guint8) function };
   return TRUE;
 }
 

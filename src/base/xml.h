@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/autoptr.h"
-#include "model/pci-address.h"
 
 /**
  * mfp_xml_init:
@@ -30,16 +29,9 @@ void mfp_xml_init (void);
 xmlDoc *mfp_xml_parse (const char *text, gsize length, const char *what,
                        GError **error);
 
-/**
- * mfp_xml_reader_new:
- *
- * A reader for libvirt's own documents, which may be large: it holds one
- * subtree at a time, not the whole. @text must outlive it.
- */
-xmlTextReader *mfp_xml_reader_new (const char *text, gsize length);
-
-/* Sets @error from what libxml2 said last. */
-void mfp_xml_set_error (GError **error, const char *what);
+/* The same of a document of libvirt's own, which may be larger than libxml2 takes by
+ * default. */
+xmlDoc *mfp_xml_parse_large (const char *text, const char *what, GError **error);
 
 /* The first child element of @node called @name, or NULL. */
 xmlNode *mfp_xml_child (const xmlNode *node, const char *name);
@@ -62,10 +54,6 @@ gboolean mfp_xml_attribute_is (const xmlNode *node, const char *name,
  * sign, at most @max. FALSE when absent or otherwise. */
 gboolean mfp_xml_attribute_uint (const xmlNode *node, const char *name,
                                  guint64 max, guint *value);
-
-/* Reads the attributes domain (0 when absent), bus, slot and function (0 when
- * absent). */
-gboolean mfp_xml_address (const xmlNode *node, MfpPciAddress *address);
 
 /* Removes white space between the elements below @node. */
 void mfp_xml_strip (xmlNode *node);

@@ -7,10 +7,11 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "commands/command.h"
-#include "libvirt/survey.h"
+#include "commands/document.h"
+#include "commands/run-plan.h"
+#include "libvirt/node-devices.h"
 #include "model/hostdev-xml.h"
-#include "plan/plan.h"
+#include "model/slots.h"
 #include "plan/preflight.h"
 
 #include <string.h>
@@ -54,9 +55,10 @@ request_clear (Request *request)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Request, request_clear)
 
+/* Reads an option that takes one of two words; the first is the default. */
 static gboolean
-one_of (const char *option, const char *value, const char *first, const char *second,
-        gboolean *is_second, GError **error)
+parse_choice (const char *option, const char *value, const char *first, const char *second,
+              gboolean *is_second, GError **error)
 {
   *is_second = g_strcmp0 (value, second) == 0;
   if (!value || *is_second || strcmp (value, first) == 0)
@@ -67,27 +69,28 @@ one_of (const char *option, const char *value, const char *first, const char *se
 }
 
 static gboolean
-read_request (const Options *options, const GStrv arguments, Request *request, GError **error)
+read_attach_request (const Options *options, const GStrv arguments, Request *request,
+                     GError **error)
 {
   gboolean unassigned, unmanaged;
 
-  if (!mfp_check_words ("attach", arguments, &options->common, error))
+  if (!mfp_options_check_words ("attach", arguments, &options->common, error))
     return FALSE;
   if (options->common.file && (options->functions || options->rest))
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE,
-                           "--functions and --rest do not go with --file, which says it all");
+                           "--functions and --rest cannot be used with --file");
       return FALSE;
     }
-  if (!one_of ("rest", options->rest, "keep", "unassigned", &unassigned, error)
-      || !one_of ("managed", options->managed, "yes", "no", &unmanaged, error))
+  if (!parse_choice ("rest", options->rest, "keep", "unassigned", &unassigned, error)
+      || !parse_choice ("managed", options->managed, "yes", "no", &unmanaged, error))
     return FALSE;
   request->rest = unassigned ? MFP_REST_UNASSIGNED : MFP_REST_KEEP;
   request->has_slot = options->slot != NULL;
   if (options->slot && !mfp_pci_address_parse_slot (options->slot, &request->slot, error))
     return FALSE;
   if (options->common.file)
-    return (request->document = mfp_read_document (options->common.file, error)) != NULL;
+    return (request->document = mfp_document_read (options->common.file, error)) != NULL;
   request->selections = mfp_selection_parse ((const char *const *) arguments + 1,
                                              options->functions, error);
   return request->selections != NULL;
@@ -113,16 +116,15 @@ host_clear (Host *host)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Host, host_clear)
 
 static gboolean
-survey (MfpTarget *target, const Request *request, Host *host, GError **error)
+read_host (MfpSession *session, const Request *request, Host *host, GError **error)
 {
-  MfpOps *ops = target->ops;
   g_autoptr (GArray) selections = request->document ? mfp_card_to_selections (request->document)
                                                     : g_array_ref (request->selections);
   g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
 
-  host->devices = mfp_survey_devices (ops, hosts, error);
+  host->devices = mfp_node_devices_read_slots (session->libvirt, hosts, error);
   if (host->devices)
-    host->others = mfp_survey_groups (ops, host->devices, error);
+    host->others = mfp_node_devices_read_groups (session->libvirt, host->devices, error);
   return host->others != NULL;
 }
 
@@ -159,9 +161,10 @@ addresses_of (const GPtrArray *functions)
 
 /* Makes the card of the request, as the host has it. */
 static MfpCard *
-make_card (MfpTarget *target, const Options *options, Request *request, const Host *host,
-           GError **error)
+make_card (const MfpSession *session, const Options *options, Request *request,
+           const Host *host, GError **error)
 {
+  MfpForm form = session->live ? MFP_LIVE : MFP_CONFIG;
   g_autoptr (MfpCard) card
       = request->document ? g_steal_pointer (&request->document)
                           : mfp_card_from_selections (request->selections, host->devices,
@@ -172,100 +175,64 @@ make_card (MfpTarget *target, const Options *options, Request *request, const Ho
   for (guint i = 0; options->managed && i < card->functions->len; i++)
     ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
         = strcmp (options->managed, "yes") == 0;
-  if (!mfp_preflight_host (card, host->devices, host->others, target->seen.live != NULL, error))
+  if (!mfp_preflight_host (card, host->devices, host->others, form, error))
     return NULL;
+  mfp_card_adopt_drivers (card, host->devices, form);
   return g_steal_pointer (&card);
 }
 
-/* Refuses a card that a run has in hand, or had when it was interrupted: only
- * its record tells where the functions came from. @leaving: only when the run
- * is a detach. */
-static gboolean
-check_unfinished (const MfpCard *card, const MfpGuest *guest, gboolean leaving, GError **error)
-{
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
-      const MfpRecord *record = mfp_guest_find_record (guest, &function->host);
-      g_autofree char *host = NULL, *name = NULL;
+/* ---- the guest ---- */
 
-      if (!record || (leaving && !record->leaving))
-        continue;
-      host = mfp_function_describe (function);
-      name = mfp_shell_word (guest->name);
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "another run has host function %s in hand, or was interrupted; if none is "
-                   "under way: virt-mfplug recover %s",
-                   host, name);
-      return FALSE;
-    }
-  return TRUE;
+/**
+ * Place:
+ * @bus: QEMU's name of the bus
+ * @running: for a plan; refers to @bus
+ *
+ * What a plan has to know of the running guest.
+ */
+typedef struct
+{
+  char *bus;
+  MfpRunning running;
+} Place;
+
+static void
+place_clear (Place *place)
+{
+  g_clear_pointer (&place->bus, g_free);
 }
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
 
-/* Whether the running guest has none of @card, not even in another way. */
 static gboolean
-check_absent (const MfpCard *card, const MfpGuest *guest, GError **error)
+find_place (const MfpSession *session, const MfpCard *card, Place *place, GError **error)
 {
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
-      const MfpGuestDevice *holder = mfp_guest_find_holder (guest, &function->host);
-      g_autofree char *host = NULL, *what = NULL;
+  const MfpGuest *live = session->live;
 
-      if (!holder)
-        continue;
-      host = mfp_function_describe (function);
-      what = mfp_guest_device_describe (holder);
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "host function %s is in use by %s of this domain", host, what);
-      return FALSE;
-    }
-  return check_unfinished (card, guest, FALSE, error);
-}
-
-/* Whether the guest sees what is to be function 0, and so the slot. */
-static gboolean
-is_plugged (const MfpCard *card, const MfpGuest *guest)
-{
-  const MfpGuestDevice *device
-      = mfp_guest_find_host (guest, &mfp_card_find_guest (card, 0)->host);
-
-  return device && device->has_address;
-}
-
-/* Finds out what of the card @guest has; FALSE when it is a part. */
-static gboolean
-check_presence (const MfpCard *card, const MfpGuest *guest, const char *form,
-                MfpPresence *presence, MfpPciAddress *slot, GError **error)
-{
-  g_autofree char *difference = NULL;
-
-  *presence = mfp_card_presence (card, guest, slot, &difference);
-  if (*presence != MFP_PARTIAL)
-    return TRUE;
-  /* A part because a run has it in hand, or did not finish? */
-  if (!is_plugged (card, guest) && !check_unfinished (card, guest, FALSE, error))
-    return FALSE;
+  place->bus = mfp_guest_bus_qemu_name (live, mfp_guest_bus (live, card->slot.bus));
+  place->running = (MfpRunning){ .id = live->id, .bus = place->bus };
+  if (place->bus)
+    return mfp_run_plan_find_unplug (session, &place->running.unplug, error);
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "the %s domain '%s' has a part of the card, or has it otherwise: %s", form,
-               guest->name, difference);
+               "libvirt gives no alias for the controller of guest bus %u", card->slot.bus);
   return FALSE;
 }
 
 /* Asks QEMU, too, whether the running guest has the card, and with --wait
  * goes on waiting for the guest. */
 static gboolean
-verify_present (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
-                MfpCard *card, GError **error)
+verify_present (const MfpSession *session, const MfpInvocation *invocation,
+                const Options *options, MfpCard *card, GError **error)
 {
-  g_autofree char *name
-      = mfp_guest_bus_qemu_name (target->seen.live, mfp_guest_bus (target->seen.live, card->slot.bus));
+  g_auto (Place) place = { 0 };
   MfpPlan *plan;
   gboolean verified;
 
-  mfp_card_adopt_aliases (card, target->seen.live);
-  plan = mfp_plan_verify (card, name, options->wait != 0);
-  verified = mfp_target_execute (target, invocation, &options->common, plan, error);
+  if (!find_place (session, card, &place, error))
+    return FALSE;
+  mfp_card_adopt_aliases (card, session->live);
+  plan = mfp_plan_verify (card, &place.running,
+                          options->wait ? MFP_PLAN_ENUMERATE : MFP_PLAN_DEFAULT);
+  verified = mfp_run_plan (session, invocation, &options->common, plan, error);
   plan->card = NULL;
   mfp_plan_free (plan);
   if (!verified && mfp_error_is (*error, MFP_ERROR_FAILED))
@@ -273,25 +240,31 @@ verify_present (MfpTarget *target, const MfpInvocation *invocation, const Option
   return verified;
 }
 
-/* Leaves in @target only the forms that lack the card, and in @card the slot
- * where one of them has it. */
-static gboolean
-skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
-              MfpCard *card, GError **error)
+/* Which forms of the domain have the card already. */
+typedef struct
 {
-  MfpPresence live = MFP_ABSENT, config = MFP_ABSENT;
+  MfpPresence live;
+  MfpPresence config;
+} Presence;
+
+static gboolean
+find_present_forms (const MfpSession *session, MfpCard *card, Presence *presence, GError **error)
+{
   MfpPciAddress slot = card->slot;
 
-  if (target->seen.live && !check_presence (card, target->seen.live, "running", &live, &slot, error))
+  if (session->live
+      && !mfp_preflight_presence (card, session->live, MFP_LIVE, &presence->live, &slot, error))
     return FALSE;
-  if (target->config
-      && !check_presence (card, target->config, "persistent", &config, &slot, error))
+  if (session->config
+      && !mfp_preflight_presence (card, session->config, MFP_CONFIG, &presence->config, &slot,
+                                  error))
     return FALSE;
-  if (live == MFP_ABSENT && config == MFP_ABSENT)
-    return !target->seen.live || check_absent (card, target->seen.live, error);
-  if (live == MFP_PRESENT && !check_unfinished (card, target->seen.live, TRUE, error))
+  if (presence->live == MFP_ABSENT && presence->config == MFP_ABSENT)
+    return !session->live || mfp_preflight_absent (card, session->live, error);
+  if (presence->live == MFP_PRESENT
+      && !mfp_preflight_unfinished (card, session->live, MFP_UNFINISHED_DETACH, error))
     return FALSE;
-  card->port = 0; /* the slot is there already */
+  card->port = 0; /* the slot exists already */
   if (card->has_slot && !mfp_pci_address_equal (&slot, &card->slot))
     {
       g_autofree char *name = mfp_pci_address_format_slot (&slot);
@@ -302,21 +275,34 @@ skip_present (MfpTarget *target, const MfpInvocation *invocation, const Options 
     }
   card->slot = slot;
   card->has_slot = TRUE;
-  if (live == MFP_PRESENT && !options->common.dry_run
-      && !verify_present (target, invocation, options, card, error))
+  return TRUE;
+}
+
+/* Leaves in @session only the forms that lack the card, and in @card the slot
+ * where one of them has it. */
+static gboolean
+skip_present (MfpSession *session, const MfpInvocation *invocation, const Options *options,
+              MfpCard *card, GError **error)
+{
+  Presence presence = { MFP_ABSENT, MFP_ABSENT };
+
+  if (!find_present_forms (session, card, &presence, error))
     return FALSE;
-  if (live == MFP_PRESENT)
-    g_clear_pointer (&target->seen.live, mfp_guest_free);
-  if (config == MFP_PRESENT)
-    g_clear_pointer (&target->config, mfp_guest_free);
+  if (presence.live == MFP_PRESENT && !options->common.dry_run
+      && !verify_present (session, invocation, options, card, error))
+    return FALSE;
+  if (presence.live == MFP_PRESENT)
+    g_clear_pointer (&session->live, mfp_guest_free);
+  if (presence.config == MFP_PRESENT)
+    g_clear_pointer (&session->config, mfp_guest_free);
   return TRUE;
 }
 
 /* Where only the persistent XML is to be changed, a port can be added to it. */
 static gboolean
-plan_port (const MfpTarget *target, MfpCard *card)
+plan_port (const MfpSession *session, MfpCard *card)
 {
-  if (target->seen.live || !mfp_guest_plan_port (target->config, &card->port))
+  if (session->live || !mfp_guest_plan_port (session->config, &card->port))
     return FALSE;
   card->slot = (MfpPciAddress){ .bus = (guint8) card->port };
   return TRUE;
@@ -324,35 +310,35 @@ plan_port (const MfpTarget *target, MfpCard *card)
 
 /* Whether the port that a document asks for is the one that can be added. */
 static gboolean
-check_port (const MfpTarget *target, const MfpCard *card, GError **error)
+check_planned_port (const MfpSession *session, const MfpCard *card, GError **error)
 {
   guint index;
 
-  if (!target->seen.live && mfp_guest_plan_port (target->config, &index) && index == card->port
+  if (!session->live && mfp_guest_plan_port (session->config, &index) && index == card->port
       && card->slot.slot == 0)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                "a pcie-root-port with index %u cannot be added to domain '%s'%s", card->port,
-               target->api->domain_name (target->libvirt),
-               target->seen.live ? " while it runs: use --config" : "");
+               mfp_domain_name (session->libvirt),
+               session->live ? " while it runs: use --config" : "");
   return FALSE;
 }
 
 /* Settles the guest slot: the one asked for, or a free one. */
 static gboolean
-settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const MfpSlotWish *wish,
+settle_slot (const MfpSession *session, MfpCard *card, gboolean asked, const MfpSlotWish *wish,
              GError **error)
 {
   g_autoptr (GError) local = NULL;
 
-  if (asked && mfp_guest_bus (target->seen.live ? target->seen.live : target->config, card->slot.bus))
+  if (asked && mfp_guest_bus (mfp_session_guest (session), card->slot.bus))
     card->port = 0;
   if (asked && card->port)
-    return check_port (target, card, error);
+    return check_planned_port (session, card, error);
   if (asked)
-    return mfp_guest_check_slot (target->seen.live, target->config, &card->slot, error);
-  card->has_slot = mfp_guest_choose_slot (target->seen.live, target->config, wish, &card->slot, &local)
-                   || plan_port (target, card);
+    return mfp_guest_check_slot (session->live, session->config, &card->slot, error);
+  card->has_slot = mfp_guest_choose_slot (session->live, session->config, wish, &card->slot, &local)
+                   || plan_port (session, card);
   if (!card->has_slot)
     g_propagate_error (error, g_steal_pointer (&local));
   return card->has_slot;
@@ -361,26 +347,27 @@ settle_slot (const MfpTarget *target, MfpCard *card, gboolean asked, const MfpSl
 /* On pseries the devices of one PCI host bridge share a fate: an error that
  * the host's hardware answers by isolating the card takes them along. */
 static void
-warn_of_sharing (const MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+warn_of_sharing (const MfpSession *session, const MfpInvocation *invocation, const MfpCard *card,
                  const GArray *group)
 {
-  const MfpGuest *guest = target->seen.live ? target->seen.live : target->config;
+  const MfpGuest *guest = mfp_session_guest (session);
   g_autofree char *name = mfp_shell_word (guest->name);
 
   if (mfp_guest_slot_is_shared (guest, &card->slot, group))
     mfp_warn (invocation,
-              "the card shares guest bus %u, a PCI host bridge, with other devices; for one of "
-              "its own at the next start: virt-xml --add-device --controller "
+              "the card shares guest bus %u, a PCI host bridge, with other devices; to give it one "
+              "of its own at the next start: virt-xml --add-device --controller "
               "type=pci,model=pci-root %s",
               card->slot.bus, name);
 }
 
 /* What the functions of @card that are to be taken are in use for. */
 static GPtrArray *
-find_uses (MfpTarget *target, const MfpCard *card, const GPtrArray *devices, GError **error)
+find_uses (const MfpSession *session, const MfpCard *card, const GPtrArray *devices,
+           GError **error)
 {
   g_autoptr (GArray) taken = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  gboolean networks = FALSE, disks = FALSE;
+  MfpUseKinds kinds = 0;
 
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -390,27 +377,21 @@ find_uses (MfpTarget *target, const MfpCard *card, const GPtrArray *devices, GEr
       if (!function->take)
         continue;
       g_array_append_val (taken, function->host);
-      networks = networks || mfp_class_has_networks (host->class_code);
-      disks = disks || mfp_class_has_disks (host->class_code);
+      if (mfp_class_has_networks (host->class_code))
+        kinds |= MFP_USE_NETWORK;
+      if (mfp_class_has_disks (host->class_code))
+        kinds |= MFP_USE_DISK;
     }
-  return target->api->host_uses (target->libvirt, taken, networks, disks, error);
-}
-
-static void
-warn_of_loss (const MfpInvocation *invocation, const MfpFunction *function, const MfpHostUse *use)
-{
-  g_autofree char *host = mfp_function_describe (function);
-
-  mfp_warn (invocation, "with host function %s the host loses %s", host, use->text);
+  return mfp_node_devices_find_uses (session->libvirt, taken, kinds, error);
 }
 
 /* The person decides what the host can do without, and has to know of it. */
 static void
-warn_of_use (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card,
+warn_of_use (const MfpSession *session, const MfpInvocation *invocation, const MfpCard *card,
              const GPtrArray *devices)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) uses = find_uses (target, card, devices, &error);
+  g_autoptr (GPtrArray) uses = find_uses (session, card, devices, &error);
 
   if (!uses)
     mfp_warn (invocation, "what the host uses the card for is not known: %s", error->message);
@@ -418,139 +399,164 @@ warn_of_use (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *
     {
       const MfpHostUse *use = g_ptr_array_index (uses, i);
       MfpPciAddress address;
+      g_autofree char *host = NULL;
 
       mfp_pci_address_parse_node_name (use->parent, &address);
-      warn_of_loss (invocation, mfp_card_find_host (card, &address), use);
+      host = mfp_pci_address_format (&address);
+      mfp_warn (invocation, "with host function %s the host loses %s", host, use->text);
     }
 }
 
-static MfpPlan *
-make_plan (const MfpTarget *target, MfpCard *card, const Options *options, GError **error)
-{
-  g_autofree char *name = NULL;
+/* ---- the plan ---- */
 
-  if (!target->seen.live)
-    return mfp_plan_attach (card, NULL, TRUE, FALSE);
-  name = mfp_guest_bus_qemu_name (target->seen.live, mfp_guest_bus (target->seen.live, card->slot.bus));
-  if (!name)
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "libvirt gives no alias for the controller of guest bus %u",
-                   card->slot.bus);
-      return NULL;
-    }
-  return mfp_plan_attach (card, name, target->config != NULL, options->wait != 0);
+static MfpPlan *
+plan_attach (const MfpSession *session, MfpCard *card, const Options *options, GError **error)
+{
+  g_auto (Place) place = { 0 };
+  MfpPlanFlags flags = (session->config ? MFP_PLAN_CONFIG : 0)
+                       | (options->wait ? MFP_PLAN_ENUMERATE : 0);
+
+  if (session->live && !find_place (session, card, &place, error))
+    return NULL;
+  return mfp_plan_attach (card, session->live ? &place.running : NULL, flags);
 }
 
 /* Whether an attach that failed with @failure, and was undone, failed because
  * its slot went to somebody else: another run, which holds the slot's alias,
  * or any device that libvirt has there by now. */
 static gboolean
-lost_slot (MfpTarget *target, const MfpCard *card, const GError *failure)
+lost_slot (const MfpSession *session, const MfpCard *card, const GError *failure)
 {
-  MfpOps *ops = target->ops;
-  g_autofree char *xml = NULL;
   g_autoptr (MfpGuest) now = NULL;
 
   if (mfp_error_is (failure, MFP_ERROR_ALIAS_TAKEN))
     return TRUE;
-  if (!mfp_error_is (failure, MFP_ERROR_FAILED) || !target->seen.live)
+  if (!mfp_error_is (failure, MFP_ERROR_FAILED) || !session->live)
     return FALSE;
-  xml = ops->domain_xml (ops, MFP_LIVE, NULL);
-  now = xml ? mfp_guest_parse (xml, NULL) : NULL;
+  now = mfp_domain_read (session->libvirt, MFP_LIVE, NULL);
   return now && !mfp_guest_check_slot (now, NULL, &card->slot, NULL);
 }
 
 static char *
-report (MfpTarget *target, const MfpInvocation *invocation, const MfpCard *card, gboolean changed)
+report_attach (const MfpSession *session, const MfpInvocation *invocation, const MfpCard *card,
+        gboolean changed)
 {
-  return mfp_target_report (target, invocation,
-                            (MfpReport){ .command = "attach", .changed = changed, .card = card });
+  return mfp_run_plan_report (
+      session, invocation, (MfpReport){ .command = "attach", .changed = changed, .card = card });
+}
+
+/* Plugs the card into its slot. *@lost: another run got the slot first. */
+static char *
+attach_once (const MfpSession *session, const MfpInvocation *invocation, const Options *options,
+             MfpCard *card, gboolean *lost, GError **error)
+{
+  MfpPlan *plan = plan_attach (session, card, options, error);
+  g_autofree char *text = NULL;
+  GError *local = NULL;
+
+  *lost = FALSE;
+  if (!plan)
+    return NULL;
+  if (mfp_run_plan (session, invocation, &options->common, plan, &local))
+    text = report_attach (session, invocation, card, TRUE);
+  plan->card = NULL;
+  mfp_plan_free (plan);
+  if (!local)
+    return g_steal_pointer (&text);
+  *lost = lost_slot (session, card, local);
+  g_propagate_error (error, local);
+  return NULL;
 }
 
 /* Plugs the card; when somebody takes the slot first, tries the next. */
 static char *
-attach (MfpTarget *target, const MfpInvocation *invocation, const Options *options,
+attach (const MfpSession *session, const MfpInvocation *invocation, const Options *options,
         MfpCard *card, gboolean asked_slot, const GArray *group, GError **error)
 {
-  g_autoptr (GArray) lost = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  const MfpSlotWish wish = { .taken = lost, .group = group };
+  g_autoptr (GArray) taken = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  const MfpSlotWish wish = { .taken = taken, .group = group };
 
   while (TRUE)
     {
-      g_autoptr (GError) local = NULL;
-      MfpPlan *plan = make_plan (target, card, options, error);
-      g_autofree char *text = NULL;
-      gboolean done;
+      GError *local = NULL;
+      gboolean lost;
+      char *text = attach_once (session, invocation, options, card, &lost, &local);
 
-      if (!plan)
-        return NULL;
-      done = mfp_target_execute (target, invocation, &options->common, plan, &local);
-      if (done)
-        text = report (target, invocation, card, TRUE);
-      plan->card = NULL;
-      mfp_plan_free (plan);
-      if (done)
-        return g_steal_pointer (&text);
-      if (asked_slot || !lost_slot (target, card, local))
+      if (text)
+        return text;
+      if (asked_slot || !lost)
         {
-          g_propagate_error (error, g_steal_pointer (&local));
+          g_propagate_error (error, local);
           return NULL;
         }
-      g_array_append_val (lost, card->slot);
-      if (!settle_slot (target, card, FALSE, &wish, error)
+      g_clear_error (&local);
+      g_array_append_val (taken, card->slot);
+      if (!settle_slot (session, card, FALSE, &wish, error)
           || !mfp_card_name_functions (card, error))
         return NULL;
     }
 }
 
+/* Takes the slot that --slot names. */
+static gboolean
+use_asked_slot (const MfpSession *session, const Request *request, MfpCard *card, GError **error)
+{
+  if (!request->has_slot)
+    return TRUE;
+  if (card->port && card->port != request->slot.bus)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "the document plans a port for bus %u of domain '%s', and --slot names "
+                   "another bus",
+                   card->port, mfp_domain_name (session->libvirt));
+      return FALSE;
+    }
+  card->slot = request->slot;
+  card->has_slot = TRUE;
+  return TRUE;
+}
+
+/* What of the card is not there yet: settles its slot, and prints or runs the plan. */
+static char *
+attach_missing (MfpSession *session, const MfpInvocation *invocation, const Options *options,
+                MfpCard *card, const Host *host, GError **error)
+{
+  g_autoptr (GPtrArray) concerned = list_concerned (card, host);
+  g_autoptr (GArray) group = addresses_of (concerned);
+  gboolean asked_slot = card->has_slot;
+
+  if (!mfp_session_check_others (session, concerned, error)
+      || !settle_slot (session, card, asked_slot, &(MfpSlotWish){ .group = group }, error)
+      || !mfp_card_name_functions (card, error))
+    return NULL;
+  warn_of_sharing (session, invocation, card, group);
+  warn_of_use (session, invocation, card, host->devices);
+  if (options->common.dry_run)
+    return mfp_devices_format (card);
+  return attach (session, invocation, options, card, asked_slot, group, error);
+}
+
 /* From the open domain on. */
 static char *
-attach_to (MfpTarget *target, MfpInvocation *invocation, const Options *options,
+attach_to (MfpSession *session, const MfpInvocation *invocation, const Options *options,
            Request *request, GError **error)
 {
   g_auto (Host) host = { 0 };
   g_autoptr (MfpCard) card = NULL;
-  g_autoptr (GPtrArray) concerned = NULL;
-  g_autoptr (GArray) group = NULL;
-  gboolean asked_slot;
+  const MfpGuest *guest = mfp_session_guest (session);
 
-  if (!mfp_preflight_guest (target->seen.live ? target->seen.live : target->config, error)
-      || !(options->common.dry_run || mfp_target_can_change (target, error))
-      || !survey (target, request, &host, error))
+  if (!mfp_preflight_guest (guest, error)
+      || !(options->common.dry_run || mfp_preflight_driver (guest, error))
+      || !read_host (session, request, &host, error))
     return NULL;
-  card = make_card (target, options, request, &host, error);
-  if (!card)
+  card = make_card (session, options, request, &host, error);
+  if (!card || !use_asked_slot (session, request, card, error)
+      || !skip_present (session, invocation, options, card, error))
     return NULL;
-  if (request->has_slot && card->port && card->port != request->slot.bus)
-    {
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "the document plans a port for bus %u of domain '%s', and --slot is elsewhere",
-                   card->port, target->api->domain_name (target->libvirt));
-      return NULL;
-    }
-  if (request->has_slot)
-    {
-      card->slot = request->slot;
-      card->has_slot = TRUE;
-    }
-  if (!skip_present (target, invocation, options, card, error))
-    return NULL;
-  if (!target->seen.live && !target->config)
-    return options->common.dry_run ? mfp_devices_format (card)
-                                   : report (target, invocation, card, FALSE);
-  asked_slot = card->has_slot;
-  concerned = list_concerned (card, &host);
-  group = addresses_of (concerned);
-  if (!mfp_target_check_free (target, concerned, error)
-      || !settle_slot (target, card, asked_slot, &(MfpSlotWish){ .group = group }, error)
-      || !mfp_card_name_functions (card, error))
-    return NULL;
-  warn_of_sharing (target, invocation, card, group);
-  warn_of_use (target, invocation, card, host.devices);
-  if (options->common.dry_run)
-    return mfp_devices_format (card);
-  return attach (target, invocation, options, card, asked_slot, group, error);
+  if (session->live || session->config)
+    return attach_missing (session, invocation, options, card, &host, error);
+  return options->common.dry_run ? mfp_devices_format (card)
+                                 : report_attach (session, invocation, card, FALSE);
 }
 
 char *
@@ -567,16 +573,17 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
     { "functions", '\0', POPT_ARG_STRING, &options.functions, 0,
       "which functions of the device, such as 0,2-3", "LIST" },
     { "rest", '\0', POPT_ARG_STRING, &options.rest, 0,
-      "what becomes of its other functions: left alone (default), or held unseen for the guest",
+      "what becomes of its other functions: left alone (default), or attached as unassigned",
       "keep|unassigned" },
     { "slot", '\0', POPT_ARG_STRING, &options.slot, 0,
       "the guest slot, such as 0000:02:00 (default: a free one)", "GUEST-ADDRESS" },
     { "managed", '\0', POPT_ARG_STRING, &options.managed, 0,
-      "take functions from their host drivers and give them back (default), or expect them on "
-      "vfio-pci",
+      "take functions from their host drivers and reattach them later (default), or expect "
+      "them on vfio-pci",
       "yes|no" },
     { "wait", '\0', POPT_ARG_NONE, &options.wait, 0,
-      "wait until the guest has assigned addresses to the card, and a driver of it uses them", NULL },
+      "wait until the guest has assigned addresses to the card, and a driver of it uses them",
+      NULL },
     MFP_FORM_OPTIONS (&options.common),
     MFP_DRY_RUN_OPTION (&options.common, "print the <devices> document and touch nothing"),
     MFP_WAIT_OPTIONS (&options.common),
@@ -585,16 +592,16 @@ mfp_cmd_attach (MfpInvocation *invocation, GError **error)
   g_auto (Request) request = { 0 };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
-  g_autoptr (MfpTarget) target = NULL;
+  g_autoptr (MfpSession) session = NULL;
 
-  if (!mfp_parse_options (invocation, table, usage, &options.common, &arguments, &help, error))
+  if (!mfp_options_parse (invocation, table, usage, &options.common, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
-  if (!read_request (&options, arguments, &request, error))
+  if (!read_attach_request (&options, arguments, &request, error))
     return NULL;
-  target = mfp_target_open (invocation, &options.common,
-                            options.common.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
-                            arguments[0], error);
-  return target ? attach_to (target, invocation, &options, &request, error) : NULL;
+  session = mfp_session_open (invocation, &options.common,
+                              options.common.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
+                              arguments[0], error);
+  return session ? attach_to (session, invocation, &options, &request, error) : NULL;
 }

@@ -6,9 +6,8 @@
 #include "config.h"
 
 #include "base/error.h"
-#include "commands/command.h"
-#include "libvirt/survey.h"
-#include "plan/plan.h"
+#include "commands/run-plan.h"
+#include "libvirt/node-devices.h"
 
 /* Leaves in @functions those that @selections name. */
 static void
@@ -42,44 +41,49 @@ card_of (const GPtrArray *functions)
 /* Refuses when a domain has one of the functions, or one of their IOMMU
  * groups, whose members cannot be rebound while a guest uses any. */
 static gboolean
-check_free (MfpTarget *target, const GPtrArray *functions, GError **error)
+check_free (MfpSession *session, const GPtrArray *functions, GError **error)
 {
   g_autoptr (GPtrArray) others
-      = mfp_survey_groups (target->ops, functions, error);
+      = mfp_node_devices_read_groups (session->libvirt, functions, error);
 
-  return others && mfp_target_check_free (target, functions, error)
-         && mfp_target_check_free (target, others, error);
+  return others && mfp_session_check_others (session, functions, error)
+         && mfp_session_check_others (session, others, error);
+}
+
+/* The functions that @selections name, as they are now: (element-type MfpHostFunction). */
+static GPtrArray *
+read_selected (MfpSession *session, const GArray *selections, GError **error)
+{
+  g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
+  g_autoptr (GPtrArray) functions
+      = mfp_node_devices_read_slots (session->libvirt, hosts, error);
+
+  if (!functions)
+    return NULL;
+  keep_selected (functions, selections);
+  if (functions->len > 0)
+    return g_steal_pointer (&functions);
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no such PCI device");
+  return NULL;
 }
 
 static char *
-reclaim (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOptions *options,
          const GArray *selections, GError **error)
 {
-  g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
-  g_autoptr (GPtrArray) devices
-      = mfp_survey_devices (target->ops, hosts, error);
-  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GPtrArray) functions = read_selected (session, selections, error);
+  g_autoptr (MfpPlan) plan = functions ? mfp_plan_reclaim (card_of (functions)) : NULL;
+  gboolean any = plan && plan->card->functions->len > 0;
 
-  if (!devices)
+  if (!plan || (any && !check_free (session, functions, error)))
     return NULL;
-  keep_selected (devices, selections);
-  if (devices->len == 0)
-    {
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no such PCI device");
-      return NULL;
-    }
-  plan = mfp_plan_reclaim (card_of (devices));
-  if (plan->card->functions->len > 0
-      && (!check_free (target, devices, error)
-          || (!options->dry_run
-              && !mfp_target_execute (target, invocation, options, plan, error))))
+  if (options->dry_run)
+    return any ? mfp_plan_describe (plan) : g_strdup ("");
+  if (any && !mfp_run_plan (session, invocation, options, plan, error))
     return NULL;
-  return options->dry_run ? mfp_plan_describe (plan)
-                          : mfp_target_report (target, invocation,
-                                               (MfpReport){ .command = "reclaim",
-                                                            .changed
-                                                            = plan->card->functions->len > 0,
-                                                            .card = plan->card });
+  return mfp_run_plan_report (
+      session, invocation,
+      (MfpReport){ .command = "reclaim", .changed = any, .card = plan->card });
 }
 
 char *
@@ -88,19 +92,19 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   g_auto (MfpCommonOptions) options = { .timeout = MFP_TIMEOUT_DEFAULT };
   static const char usage[]
       = "[OPTION...] DEVICE...\n\n"
-        "Gives functions that a guest left on vfio-pci when it ended back to their\n"
-        "host drivers.\n" MFP_DEVICE_HELP;
+        "Reattaches functions that a guest left on vfio-pci when it ended to their host\n"
+        "drivers.\n" MFP_DEVICE_HELP;
   const struct poptOption table[] = {
-    MFP_DRY_RUN_OPTION (&options, "print which functions would go back and touch nothing"),
+    MFP_DRY_RUN_OPTION (&options, "print which functions would be reattached, and touch nothing"),
     MFP_WAIT_OPTIONS (&options),
     POPT_TABLEEND,
   };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
   g_autoptr (GArray) selections = NULL;
-  g_autoptr (MfpTarget) target = NULL;
+  g_autoptr (MfpSession) session = NULL;
 
-  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
+  if (!mfp_options_parse (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
@@ -112,7 +116,8 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
   if (!selections)
     return NULL;
-  target = mfp_target_connect (invocation, options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
-                               "reclaim, with the same devices", error);
-  return target ? reclaim (target, invocation, &options, selections, error) : NULL;
+  session = mfp_session_connect (invocation, &options,
+                                 options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
+                                 "reclaim, with the same devices", error);
+  return session ? reclaim (session, invocation, &options, selections, error) : NULL;
 }

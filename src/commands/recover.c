@@ -7,16 +7,15 @@
 #include "config.h"
 
 #include "base/error.h"
-#include "commands/command.h"
-#include "libvirt/monitor.h"
-#include "plan/plan.h"
+#include "commands/run-plan.h"
+#include "libvirt/qemu.h"
 
 /* How the card of a record is. */
 typedef enum
 {
   WHOLE,  /* in the guest, as it should be */
   LOOSE,  /* in the guest, but libvirt no longer lists some of it */
-  BROKEN, /* anything else, or meant to leave: to be taken back */
+  BROKEN, /* anything else, or a detach had begun: to be undone */
 } Condition;
 
 /* What to do about one record. */
@@ -37,10 +36,10 @@ finding_free (gpointer data)
   g_free (finding);
 }
 
-/* Leaves out leftovers that somebody detached: the guest never saw them, and
+/* Leaves out unassigned functions that somebody detached: the guest never saw them, and
  * they are not to come back unasked. */
 static void
-skip_detached_leftovers (MfpCard *card, const MfpGuest *guest)
+skip_detached (MfpCard *card, const MfpGuest *guest)
 {
   for (guint i = card->functions->len; i-- > 0;)
     {
@@ -72,51 +71,70 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
       if (function->guest_function == 0)
         complete = complete && device && device->has_address;
     }
-  if (!complete || record->leaving)
+  if (!complete || record->detaching)
     finding->condition = BROKEN;
   else
     finding->condition = finding->lost->len ? LOOSE : WHOLE;
   if (finding->condition == LOOSE)
-    skip_detached_leftovers (finding->card, guest);
+    skip_detached (finding->card, guest);
   return finding;
 }
 
-/* Only what is not as it should be: (element-type Finding). */
+/* Only what is not as it should be: (element-type Finding). QEMU is asked first: it answers
+ * when no change is under way, while libvirt shows its XML at any time. */
 static GPtrArray *
-examine_all (MfpTarget *target, GError **error)
+examine_all (MfpSession *session, GError **error)
 {
   g_autoptr (GPtrArray) findings = g_ptr_array_new_with_free_func (finding_free);
   g_autoptr (GHashTable) devices = NULL;
 
   /* The records end with the running domain, and so do its hostdevs. */
-  if (!target->seen.live || target->seen.live->records->len == 0)
+  if (!session->live || session->live->records->len == 0)
     return g_steal_pointer (&findings);
-  devices = mfp_monitor_list_devices (target->ops, error);
-  /* QEMU is asked when no change is under way, as one of the run that died may be. */
-  if (!devices || !mfp_target_look_again (target, error))
-    return NULL;
-  for (guint i = 0; i < target->seen.live->records->len; i++)
+  devices = mfp_qemu_list_devices (session->libvirt, error);
+  mfp_guest_free (session->live);
+  session->live = devices ? mfp_domain_read (session->libvirt, MFP_LIVE, error) : NULL;
+  for (guint i = 0; session->live && i < session->live->records->len; i++)
     {
-      Finding *finding
-          = examine (target->seen.live, g_ptr_array_index (target->seen.live->records, i), devices);
+      Finding *finding = examine (session->live,
+                                  g_ptr_array_index (session->live->records, i), devices);
 
       if (finding->condition == WHOLE)
         finding_free (finding);
       else
         g_ptr_array_add (findings, finding);
     }
-  return g_steal_pointer (&findings);
+  return session->live ? g_steal_pointer (&findings) : NULL;
 }
 
 static MfpPlan *
-make_plan (const MfpTarget *target, Finding *finding)
+plan_recovery (const MfpSession *session, Finding *finding, MfpUnplug unplug)
 {
-  g_autofree char *name = mfp_guest_bus_qemu_name (
-      target->seen.live, mfp_guest_bus (target->seen.live, finding->card->slot.bus));
+  const MfpGuest *live = session->live;
+  g_autofree char *bus
+      = mfp_guest_bus_qemu_name (live, mfp_guest_bus (live, finding->card->slot.bus));
+  const MfpRunning running = { .id = live->id, .bus = bus, .unplug = unplug };
   MfpCard *card = g_steal_pointer (&finding->card);
 
-  return finding->condition == LOOSE ? mfp_plan_mend (card, name, finding->lost)
-                                     : mfp_plan_detach (card, TRUE, NULL);
+  return finding->condition == LOOSE ? mfp_plan_repair (card, &running, finding->lost)
+                                     : mfp_plan_detach (card, &running, NULL);
+}
+
+/* A plan for each of @findings (element-type Finding): (element-type MfpPlan). */
+static GPtrArray *
+make_plans (const MfpSession *session, const GPtrArray *findings, GError **error)
+{
+  GPtrArray *plans = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_plan_free);
+  MfpUnplug unplug;
+
+  if (findings->len > 0 && !mfp_run_plan_find_unplug (session, &unplug, error))
+    {
+      g_ptr_array_unref (plans);
+      return NULL;
+    }
+  for (guint i = 0; i < findings->len; i++)
+    g_ptr_array_add (plans, plan_recovery (session, g_ptr_array_index (findings, i), unplug));
+  return plans;
 }
 
 static char *
@@ -154,52 +172,49 @@ add_failure (GError **all, GError *failure)
 
 /* Runs each plan, whatever became of those before, until a signal comes. */
 static gboolean
-run_plans (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
-           const GPtrArray *plans, GError **error)
+run_plans (const MfpSession *session, const MfpInvocation *invocation,
+           const MfpCommonOptions *options, const GPtrArray *plans, GError **error)
 {
   GError *failures = NULL;
 
-  for (guint i = 0; i < plans->len && !mfp_interrupt_came (target->interrupt); i++)
+  for (guint i = 0; i < plans->len && !mfp_interrupt_came (session->interrupt); i++)
     {
       GError *local = NULL;
 
-      if (!mfp_target_execute (target, invocation, options, g_ptr_array_index (plans, i), &local))
+      if (!mfp_run_plan (session, invocation, options, g_ptr_array_index (plans, i), &local))
         add_failure (&failures, local);
     }
-  if (!failures)
-    return TRUE;
-  g_propagate_error (error, failures);
-  return FALSE;
+  if (failures)
+    g_propagate_error (error, failures);
+  return !failures;
 }
 
 static char *
-report (MfpTarget *target, const MfpInvocation *invocation, const GPtrArray *plans)
+report_recovery (const MfpSession *session, const MfpInvocation *invocation, const GPtrArray *plans)
 {
   g_autoptr (GPtrArray) cards = g_ptr_array_new ();
 
   for (guint i = 0; i < plans->len; i++)
     g_ptr_array_add (cards, ((const MfpPlan *) g_ptr_array_index (plans, i))->card);
-  return mfp_target_report (
-      target, invocation,
+  return mfp_run_plan_report (
+      session, invocation,
       (MfpReport){ .command = "recover", .changed = plans->len > 0, .cards = cards });
 }
 
 static char *
-recover (MfpTarget *target, const MfpInvocation *invocation, const MfpCommonOptions *options,
+recover (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOptions *options,
          GError **error)
 {
-  g_autoptr (GPtrArray) findings = examine_all (target, error);
-  g_autoptr (GPtrArray) plans = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_plan_free);
+  g_autoptr (GPtrArray) findings = examine_all (session, error);
+  g_autoptr (GPtrArray) plans = findings ? make_plans (session, findings, error) : NULL;
 
-  if (!findings)
+  if (!plans)
     return NULL;
-  for (guint i = 0; i < findings->len; i++)
-    g_ptr_array_add (plans, make_plan (target, g_ptr_array_index (findings, i)));
   if (options->dry_run && plans->len > 0)
     return describe_plans (plans);
-  if (!run_plans (target, invocation, options, plans, error))
+  if (!run_plans (session, invocation, options, plans, error))
     return NULL;
-  return report (target, invocation, plans);
+  return report_recovery (session, invocation, plans);
 }
 
 char *
@@ -217,9 +232,9 @@ mfp_cmd_recover (MfpInvocation *invocation, GError **error)
   };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
-  g_autoptr (MfpTarget) target = NULL;
+  g_autoptr (MfpSession) session = NULL;
 
-  if (!mfp_parse_options (invocation, table, usage, &options, &arguments, &help, error))
+  if (!mfp_options_parse (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
@@ -228,8 +243,8 @@ mfp_cmd_recover (MfpInvocation *invocation, GError **error)
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, "recover takes one domain");
       return NULL;
     }
-  target = mfp_target_open (invocation, &options,
-                            options.dry_run ? MFP_ACCESS_ASK : MFP_ACCESS_CHANGE, arguments[0],
-                            error);
-  return target ? recover (target, invocation, &options, error) : NULL;
+  session = mfp_session_open (invocation, &options,
+                              options.dry_run ? MFP_ACCESS_ASK : MFP_ACCESS_CHANGE, arguments[0],
+                              error);
+  return session ? recover (session, invocation, &options, error) : NULL;
 }

@@ -3,272 +3,147 @@
 
 #include "libvirt/events.h"
 
-static gpointer
-run_events (gpointer data G_GNUC_UNUSED)
-{
-  while (virEventRunDefaultImpl () == 0)
-    ;
-  return NULL;
-}
+#include "base/error.h"
+#include "libvirt/reports.h"
 
-void
-mfp_libvirt_start_events (void)
-{
-  g_thread_unref (g_thread_new ("events", run_events, NULL));
-}
+#include <string.h>
 
-/* ---- what is reported ---- */
-
-/* Wakes a wait; in the thread of the events. */
 static void
-report (MfpLibvirt *libvirt, const char *refused)
+release_reports (void *reports)
 {
-  g_mutex_lock (&libvirt->report_lock);
-  libvirt->reported = TRUE;
-  if (refused)
-    {
-      g_free (libvirt->refused);
-      libvirt->refused = g_strdup (refused);
-    }
-  g_cond_signal (&libvirt->report_changed);
-  g_mutex_unlock (&libvirt->report_lock);
+  mfp_reports_unref (reports);
 }
 
 static void
 on_removed (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
             const char *alias, void *data)
 {
-  MfpLibvirt *libvirt = data;
+  MfpReports *reports = data;
 
-  g_mutex_lock (&libvirt->report_lock);
-  g_hash_table_add (libvirt->removed, g_strdup (alias));
-  g_cond_signal (&libvirt->report_changed);
-  g_mutex_unlock (&libvirt->report_lock);
+  g_hash_table_add (reports->removed, g_strdup (alias));
 }
 
 static void
-on_removal_failed (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
-                   const char *alias, void *data)
+on_rejected (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
+             const char *alias, void *data)
 {
-  report (data, alias);
+  MfpReports *reports = data;
+
+  g_free (reports->rejected);
+  reports->rejected = g_strdup (alias);
 }
 
-static int
-on_lifecycle (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
-              int event G_GNUC_UNUSED, int detail G_GNUC_UNUSED, void *data)
-{
-  report (data, NULL);
-  return 0;
-}
+/* ---- registering ---- */
 
-static void
-on_close (virConnectPtr connection G_GNUC_UNUSED, int reason G_GNUC_UNUSED, void *data)
-{
-  report (data, NULL);
-}
-
-/* ---- what is listened to ---- */
-
-#define CONNECTION_BREAKS (-1)
-
-/**
- * MfpListener:
- * @event: of the domain's, or %CONNECTION_BREAKS
- * @early: what it hears must not be missed; the others only make a wait end sooner
- * @started: it was
- * @id: of the callback; negative: there is none: not yet, or a driver without events
- *   is polled
- */
-typedef struct
+static const struct
 {
   int event;
   virConnectDomainEventGenericCallback callback;
-  gboolean early;
-  gboolean started;
-  int id;
-} MfpListener;
+} listeners[] = {
+  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK (on_removed) },
+  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, VIR_DOMAIN_EVENT_CALLBACK (on_rejected) },
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (listeners) == MFP_JOB_IDS);
 
-static void
-add_listener (GPtrArray *listeners, int event, virConnectDomainEventGenericCallback callback,
-              gboolean early)
+static int
+register_listener (MfpJob *job, guint index)
 {
-  MfpListener *listener = g_new0 (MfpListener, 1);
+  int id = MFP_CALL (job, virConnectDomainEventRegisterAny, job->connection, job->domain,
+                     listeners[index].event, listeners[index].callback,
+                     mfp_reports_ref (job->data), release_reports);
 
-  listener->event = event;
-  listener->callback = callback;
-  listener->early = early;
-  listener->id = -1;
-  g_ptr_array_add (listeners, listener);
+  if (id < 0)
+    mfp_reports_unref (job->data);
+  return id;
 }
 
-static gpointer
-start_listener (gpointer data, gpointer subject, GError **error G_GNUC_UNUSED)
+static gboolean
+register_listeners (MfpJob *job)
 {
-  MfpLibvirt *libvirt = data;
-  MfpListener *listener = subject;
-
-  if (listener->event == CONNECTION_BREAKS)
-    listener->id = CALL (libvirt, NULL,
-                         virConnectRegisterCloseCallback (libvirt->connection, on_close, libvirt,
-                                                          NULL));
-  else
-    listener->id = CALL (libvirt, libvirt->name,
-                         virConnectDomainEventRegisterAny (libvirt->connection, libvirt->domain,
-                                                           listener->event, listener->callback,
-                                                           libvirt, NULL));
-  return NULL;
-}
-
-static gpointer
-end_listener (gpointer data, gpointer subject, GError **error G_GNUC_UNUSED)
-{
-  MfpLibvirt *libvirt = data;
-  const MfpListener *listener = subject;
-
-  if (listener->id < 0)
-    return NULL;
-  if (listener->event == CONNECTION_BREAKS)
-    CALL (libvirt, NULL, virConnectUnregisterCloseCallback (libvirt->connection, on_close));
-  else
-    CALL (libvirt, libvirt->name,
-          virConnectDomainEventDeregisterAny (libvirt->connection, listener->id));
-  return NULL;
-}
-
-static GPtrArray *
-new_listeners (void)
-{
-  GPtrArray *listeners = g_ptr_array_new_with_free_func (g_free);
-
-  add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removed), TRUE);
-  add_listener (listeners, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-                VIR_DOMAIN_EVENT_CALLBACK (on_removal_failed), TRUE);
-  add_listener (listeners, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle), FALSE);
-  add_listener (listeners, CONNECTION_BREAKS, NULL, FALSE);
-  return listeners;
-}
-
-/* The listeners that are to be started, and count as started from now on. */
-static GPtrArray *
-take_silent (MfpLibvirt *libvirt, gboolean only_early)
-{
-  GPtrArray *silent = g_ptr_array_new ();
-
-  if (!libvirt->listeners)
-    libvirt->listeners = new_listeners ();
-  for (guint i = 0; i < libvirt->listeners->len; i++)
+  for (guint i = 0; i < MFP_JOB_IDS; i++)
     {
-      MfpListener *listener = g_ptr_array_index (libvirt->listeners, i);
-
-      if (listener->started || (only_early && !listener->early))
-        continue;
-      listener->started = TRUE;
-      g_ptr_array_add (silent, listener);
+      job->ids[i] = register_listener (job, i);
+      if (job->ids[i] < 0)
+        return mfp_job_fail (job);
     }
-  return silent;
+  return TRUE;
 }
 
-void
-mfp_libvirt_listen (MfpLibvirt *libvirt, gboolean only_early)
+static gboolean
+is_registered (const MfpLibvirt *libvirt)
 {
-  g_autoptr (GPtrArray) silent = take_silent (libvirt, only_early);
-
-  mfp_libvirt_change_together (libvirt, start_listener, silent);
+  return libvirt->callbacks[0] != MFP_NO_CALLBACK;
 }
 
-void
-mfp_libvirt_add_listening (MfpLibvirt *libvirt, GPtrArray *errands)
+/* A driver without events refuses, and is polled. */
+static gboolean
+ensure_registered (MfpLibvirt *libvirt, GError **error)
 {
-  g_autoptr (GPtrArray) silent = take_silent (libvirt, TRUE);
+  g_autoptr (MfpJob) job = mfp_job_new (register_listeners, libvirt->name);
+  g_autoptr (GError) local = NULL;
+  gboolean done;
 
-  for (guint i = 0; i < silent->len; i++)
-    mfp_errands_add (errands, start_listener, g_ptr_array_index (silent, i), NULL);
-}
-
-void
-mfp_libvirt_stop_listening (MfpLibvirt *libvirt)
-{
-  if (!libvirt->listeners)
-    return;
-  mfp_libvirt_change_together (libvirt, end_listener, libvirt->listeners);
-  mfp_libvirt_forget_listeners (libvirt);
-}
-
-void
-mfp_libvirt_add_stopping (MfpLibvirt *libvirt, GPtrArray *errands)
-{
-  for (guint i = 0; libvirt->listeners && i < libvirt->listeners->len; i++)
-    mfp_errands_add (errands, end_listener, g_ptr_array_index (libvirt->listeners, i), NULL);
-}
-
-void
-mfp_libvirt_forget_listeners (MfpLibvirt *libvirt)
-{
-  g_clear_pointer (&libvirt->listeners, g_ptr_array_unref);
+  if (is_registered (libvirt))
+    return TRUE;
+  job->data = mfp_reports_ref (libvirt->reports);
+  job->free_data = release_reports;
+  for (guint i = 0; i < MFP_JOB_IDS; i++)
+    job->ids[i] = MFP_NO_CALLBACK;
+  done = mfp_libvirt_call_domain (libvirt, job, &local);
+  if (!libvirt->hung)
+    memcpy (libvirt->callbacks, job->ids, sizeof job->ids);
+  if (done || mfp_error_is (local, MFP_ERROR_REFUSED))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
 }
 
 /* ---- waiting ---- */
 
-void
-mfp_libvirt_drop_refusal (MfpLibvirt *libvirt)
+gboolean
+mfp_events_listen (MfpLibvirt *libvirt, GError **error)
 {
-  g_mutex_lock (&libvirt->report_lock);
-  g_clear_pointer (&libvirt->refused, g_free);
-  g_mutex_unlock (&libvirt->report_lock);
-}
-
-/* Takes out of @awaited (nullable) what left the domain. TRUE if something did,
- * and nothing more is awaited. */
-static gboolean
-take_removed (MfpLibvirt *libvirt, GHashTable *awaited)
-{
-  gboolean any = g_hash_table_size (libvirt->removed) > 0;
-  GHashTableIter iter;
-  gpointer alias;
-
-  g_hash_table_iter_init (&iter, libvirt->removed);
-  while (awaited && g_hash_table_iter_next (&iter, &alias, NULL))
-    g_hash_table_remove (awaited, alias);
-  g_hash_table_remove_all (libvirt->removed);
-  return any && (!awaited || g_hash_table_size (awaited) == 0);
-}
-
-/* Takes what was reported, waiting for it until @until at most. */
-static gboolean
-take_report (MfpLibvirt *libvirt, gint64 until, GHashTable *awaited, char **refused)
-{
-  gboolean gone, reported;
-
-  g_mutex_lock (&libvirt->report_lock);
-  if (!libvirt->reported && g_hash_table_size (libvirt->removed) == 0)
-    g_cond_wait_until (&libvirt->report_changed, &libvirt->report_lock, until);
-  gone = take_removed (libvirt, awaited);
-  reported = libvirt->reported;
-  if (reported && awaited)
-    g_hash_table_remove_all (awaited);
-  libvirt->reported = FALSE;
-  *refused = g_steal_pointer (&libvirt->refused);
-  g_mutex_unlock (&libvirt->report_lock);
-  return gone || reported;
+  g_hash_table_remove_all (libvirt->reports->removed);
+  g_clear_pointer (&libvirt->reports->rejected, g_free);
+  return ensure_registered (libvirt, error);
 }
 
 gboolean
-mfp_libvirt_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused, GError **error)
+mfp_events_all_removed (const MfpLibvirt *libvirt, const GPtrArray *aliases)
 {
-  MfpLibvirt *libvirt = mfp_libvirt_of (ops);
-  gint64 now = g_get_monotonic_time ();
+  for (guint i = 0; i < aliases->len; i++)
+    if (!g_hash_table_contains (libvirt->reports->removed, g_ptr_array_index (aliases, i)))
+      return FALSE;
+  return TRUE;
+}
 
-  if (libvirt->domain && mfp_libvirt_is_alive (libvirt))
-    mfp_libvirt_listen (libvirt, FALSE);
-  while (!take_report (libvirt, MIN (until, now + MFP_TICK), awaited, refused))
-    {
-      if (!mfp_libvirt_check_interrupt (ops, error))
-        return FALSE;
-      now = g_get_monotonic_time ();
-      if (now >= until)
-        return TRUE;
-    }
-  return mfp_libvirt_check_interrupt (ops, error);
+typedef struct
+{
+  const MfpLibvirt *libvirt;
+  const GPtrArray *awaited;
+  const MfpTimer *limit;
+} Wait;
+
+static gboolean
+is_over (gpointer data)
+{
+  const Wait *wait = data;
+  const MfpLibvirt *libvirt = wait->libvirt;
+
+  return mfp_timer_is_due (wait->limit) || libvirt->reports->rejected
+         || (libvirt->interrupt && mfp_interrupt_is_pending (libvirt->interrupt))
+         || (wait->awaited && wait->awaited->len > 0
+             && mfp_events_all_removed (libvirt, wait->awaited));
+}
+
+gboolean
+mfp_events_wait (MfpLibvirt *libvirt, const GPtrArray *awaited, gint64 tick,
+                 const MfpTimer *limit, char **rejected, GError **error)
+{
+  g_autoptr (MfpTimer) timer = mfp_timer_new (tick);
+  Wait wait = { .libvirt = libvirt, .awaited = awaited, .limit = limit };
+
+  mfp_loop_wait (is_over, &wait, timer);
+  *rejected = g_steal_pointer (&libvirt->reports->rejected);
+  return mfp_libvirt_check_interrupt (libvirt, error);
 }

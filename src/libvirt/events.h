@@ -1,33 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What libvirt reports of the domain by itself, and waiting for it.
+ * What libvirt reports of the chosen domain by itself, and waiting for it. Reports arrive
+ * in the main thread, while it runs the event loop.
  */
 #pragma once
 
 #include "libvirt/connection.h"
+#include "libvirt/loop.h"
 
-/* Libvirt's events come here, and so does the time that tells a silent peer: a
- * call that waits for its answer keeps no time itself. So this runs beside all
- * else, to the end of the process. */
-void mfp_libvirt_start_events (void);
+/* Has libvirt report removals of devices from now on, and forgets earlier reports. To be
+ * called before a removal is requested. A driver without events is polled. */
+gboolean mfp_events_listen (MfpLibvirt *libvirt, GError **error);
 
-/* Listens to the domain, once. What never waits is spared that: it is with an
- * expectant look, before libvirt is asked for a removal, and at a wait at the latest.
- * @only_early: what need not be heard from the beginning is not listened to yet. */
-void mfp_libvirt_listen (MfpLibvirt *libvirt, gboolean only_early);
+/* Whether libvirt reported each of @aliases (element-type utf8) as removed since
+ * mfp_events_listen(). */
+gboolean mfp_events_all_removed (const MfpLibvirt *libvirt, const GPtrArray *aliases);
 
-/* Adds to @errands what does the same as mfp_libvirt_listen(), @only_early. */
-void mfp_libvirt_add_listening (MfpLibvirt *libvirt, GPtrArray *errands);
-
-/* Ends it. With errands, it has ended when mfp_libvirt_forget_listeners() is called after
- * they have run. */
-void mfp_libvirt_stop_listening (MfpLibvirt *libvirt);
-void mfp_libvirt_add_stopping (MfpLibvirt *libvirt, GPtrArray *errands);
-void mfp_libvirt_forget_listeners (MfpLibvirt *libvirt);
-
-/* Forgets what the guest rejected: before a request, that was somebody else's. */
-void mfp_libvirt_drop_refusal (MfpLibvirt *libvirt);
-
-/* As in ops.h. */
-gboolean mfp_libvirt_wait (MfpOps *ops, gint64 until, GHashTable *awaited, char **refused,
-                           GError **error);
+/**
+ * mfp_events_wait:
+ * @awaited: (nullable) (element-type utf8): aliases of devices that are to leave
+ * @tick: microseconds; the longest wait, as a report can be lost
+ * @limit: ends the wait earlier
+ * @rejected: (out): the alias of a device whose removal the guest rejected, or NULL; the
+ *   caller frees
+ *
+ * Waits until all of @awaited were reported as removed, the guest rejected a removal, or a
+ * signal came. Errors: MFP_ERROR_INTERRUPTED; each signal is reported once.
+ */
+gboolean mfp_events_wait (MfpLibvirt *libvirt, const GPtrArray *awaited, gint64 tick,
+                          const MfpTimer *limit, char **rejected, GError **error);

@@ -152,9 +152,7 @@ add_selected (MfpCard *card, const MfpSelection *selection, const GPtrArray *hos
     {
       const MfpHostFunction *function = g_ptr_array_index (host, i);
 
-      if (selection->whole
-              ? mfp_pci_address_same_slot (&function->address, &selection->host)
-              : mfp_pci_address_equal (&function->address, &selection->host))
+      if (mfp_selection_matches (selection, &function->address))
         {
           mfp_card_add (card, &function->address, selection->guest_function);
           found = TRUE;
@@ -211,8 +209,8 @@ mfp_card_number_functions (MfpCard *card, GError **error)
   if (functions->len > 0 && mfp_card_count_exposed (card) > 0)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                           "some functions are given a guest function and some are not; "
-                           "say it for each or for none");
+                           "some functions have a guest function and some do not; give one "
+                           "to each function or to none");
       return FALSE;
     }
   for (guint i = 0; i < functions->len; i++)
@@ -225,7 +223,7 @@ mfp_card_number_functions (MfpCard *card, GError **error)
 }
 
 static void
-add_leftovers (MfpCard *card, const GPtrArray *host)
+add_rest (MfpCard *card, const GPtrArray *host)
 {
   for (guint i = 0; i < host->len; i++)
     {
@@ -248,7 +246,7 @@ mfp_card_from_selections (const GArray *selections, const GPtrArray *host,
   if (!mfp_card_number_functions (card, error) || !mfp_card_check (card, error))
     return NULL;
   if (rest == MFP_REST_UNASSIGNED)
-    add_leftovers (card, host);
+    add_rest (card, host);
   return g_steal_pointer (&card);
 }
 
@@ -337,8 +335,8 @@ mfp_card_check (const MfpCard *card, GError **error)
       g_autofree char *mapping = suggest_mapping (card);
 
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "no function becomes guest function 0, without which a guest does not "
-                   "look at a slot%s%s",
+                   "no function becomes guest function 0, and a guest ignores a slot "
+                   "without it%s%s",
                    *mapping ? "; a mapping that works: " : "", mapping);
       return FALSE;
     }
@@ -366,8 +364,8 @@ mfp_card_name_functions (MfpCard *card, GError **error)
   if (!lock && mfp_card_count_exposed (card) > 1)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                           "every non-zero function has an <alias> of its own; leave one "
-                           "without: its alias is what keeps others out of the guest slot");
+                           "every non-zero function has its own <alias>; leave one without, as "
+                           "virt-mfplug locks the guest slot by its alias");
       return FALSE;
     }
   for (guint i = 0; i < card->functions->len; i++)
@@ -422,7 +420,7 @@ add_device (MfpCard *card, const MfpGuestDevice *device, const MfpRecord *record
 /* A function that the record names and the domain has no more: it may still
  * have to go back to the host. */
 static void
-add_recorded (MfpCard *card, const MfpRecordFunction *noted)
+add_noted (MfpCard *card, const MfpRecordFunction *noted)
 {
   MfpFunction *function = mfp_card_add (card, &noted->host, noted->guest_function);
 
@@ -452,7 +450,7 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
       const MfpRecordFunction *noted = g_ptr_array_index (record->functions, i);
 
       if (!mfp_card_find_host (card, &noted->host))
-        add_recorded (card, noted);
+        add_noted (card, noted);
     }
   if (record)
     {
@@ -502,24 +500,59 @@ mfp_card_hosts (const MfpCard *card)
   return hosts;
 }
 
+static MfpRecordFunction
+to_record_function (const MfpFunction *function)
+{
+  return (MfpRecordFunction){
+    .host = function->host,
+    .guest_function = function->guest_function,
+    .alias = function->alias,
+    .driver = function->driver,
+    .taken = function->take,
+  };
+}
+
 MfpRecord *
-mfp_card_to_record (const MfpCard *card, gboolean leaving)
+mfp_card_to_record (const MfpCard *card)
 {
   MfpRecord *record = mfp_record_new (card->record_id, &card->slot);
 
-  record->leaving = leaving;
   for (guint i = 0; i < card->functions->len; i++)
     {
-      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      MfpRecordFunction function = to_record_function (g_ptr_array_index (card->functions, i));
 
-      mfp_record_add (record, &(MfpRecordFunction){
-                                  .host = function->host,
-                                  .guest_function = function->guest_function,
-                                  .alias = function->alias,
-                                  .driver = function->driver,
-                                  .taken = function->take,
-                                  .managed = leaving && function->managed && !function->take,
-                              });
+      mfp_record_add (record, &function);
     }
   return record;
+}
+
+MfpRecord *
+mfp_card_to_detaching_record (const MfpCard *card)
+{
+  MfpRecord *record = mfp_card_to_record (card);
+
+  record->detaching = g_uuid_string_random ();
+  for (guint i = 0; i < record->functions->len; i++)
+    {
+      MfpRecordFunction *noted = g_ptr_array_index (record->functions, i);
+      const MfpFunction *function = mfp_card_find_host (card, &noted->host);
+
+      noted->managed = function->managed && !function->take;
+    }
+  return record;
+}
+
+void
+mfp_card_adopt_drivers (MfpCard *card, const GPtrArray *devices, MfpForm form)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
+
+      g_free (function->driver);
+      function->driver = host ? g_strdup (host->driver) : NULL;
+      function->take = form == MFP_LIVE && function->managed
+                       && !mfp_driver_is_vfio (function->driver);
+    }
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "model/guest-pci.h"
+#include "model/guest.h"
 #include "model/host-device.h"
 #include "model/selection.h"
 
@@ -20,9 +20,9 @@
  * @alias: libvirt's alias and QEMU's device id; the person's own where
  *   @user_alias is TRUE; NULL until mfp_card_name_functions()
  * @managed: what the person asked for: TRUE: taken from its host driver and
- *   given back; FALSE: it is bound to VFIO already and stays there
+ *   reattached to it; FALSE: it is bound to VFIO already and stays there
  * @driver: (nullable): the host driver before; NULL: none, or not known
- * @take: it has to be taken from @driver, and given back in the end
+ * @take: it has to be taken from @driver, and reattached to it in the end
  * @tuning: (nullable): a <hostdev> with the person's own <rom>, <boot>, ...
  * @xml: (nullable): its element in the domain that it was read from
  * @line: where its document names it, for messages; 0: no document
@@ -153,14 +153,16 @@ GArray *mfp_card_to_selections (const MfpCard *card);
  * order; the caller owns it. */
 GArray *mfp_card_hosts (const MfpCard *card);
 
-/**
- * mfp_card_to_record:
- * @leaving: for a detach: it also names for return those functions that
- *   libvirt itself gives back, which may need mending
- *
- * What to write down of @card, under its record_id or a new one.
- */
-MfpRecord *mfp_card_to_record (const MfpCard *card, gboolean leaving);
+/* What to record of @card, under its record_id or a new one. */
+MfpRecord *mfp_card_to_record (const MfpCard *card);
+
+/* The same for a detach, which gets a name of its own. It also names for return those
+ * functions that libvirt itself reattaches, which may fail. */
+MfpRecord *mfp_card_to_detaching_record (const MfpCard *card);
+
+/* Gives each function the driver that it has on the host (element-type MfpHostFunction), and
+ * decides whether it has to be taken from it for a change of @form. */
+void mfp_card_adopt_drivers (MfpCard *card, const GPtrArray *devices, MfpForm form);
 
 /* The host address as text: "0000:01:00.2"; the caller frees. */
 char *mfp_function_describe (const MfpFunction *function);

@@ -24,7 +24,7 @@ mfp_hint (const char *message)
       "says why." },
     /* vfio_get_group() in hw/vfio/common.c */
     { "is not viable",
-      "Something else in the card's IOMMU group has a host driver by now: virt-mfplug list "
+      "Another device in the card's IOMMU group now has a host driver: virt-mfplug list "
       "shows the group." },
   };
 

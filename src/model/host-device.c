@@ -42,7 +42,7 @@ parse_group (const xmlNode *node, MfpHostFunction *function)
     {
       MfpPciAddress member;
 
-      if (mfp_xml_address (child, &member))
+      if (mfp_pci_address_from_xml (child, &member))
         g_array_append_val (function->group, member);
     }
 }
@@ -50,7 +50,7 @@ parse_group (const xmlNode *node, MfpHostFunction *function)
 MfpHostFunction *
 mfp_host_function_parse (const char *xml, GError **error)
 {
-  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "node device", error);
+  g_autoptr (xmlDoc) doc = mfp_xml_parse_large (xml, "node device", error);
   g_autoptr (MfpHostFunction) function = g_new0 (MfpHostFunction, 1);
   g_autofree char *name = NULL, *class_code = NULL;
   const xmlNode *root, *pci;
@@ -108,10 +108,8 @@ gboolean
 mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *addresses)
 {
   for (guint i = 0; i < function->group->len; i++)
-    for (guint j = 0; j < addresses->len; j++)
-      if (mfp_pci_address_equal (&g_array_index (function->group, MfpPciAddress, i),
-                                 &g_array_index (addresses, MfpPciAddress, j)))
-        return TRUE;
+    if (mfp_pci_addresses_contain (addresses, &g_array_index (function->group, MfpPciAddress, i)))
+      return TRUE;
   return FALSE;
 }
 

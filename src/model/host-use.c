@@ -6,8 +6,6 @@
 #include "base/error.h"
 #include "base/xml.h"
 
-#include <string.h>
-
 /* Base classes of the PCI Code and ID Assignment Specification. */
 #define CLASS_STORAGE 0x01
 #define CLASS_NETWORK 0x02
@@ -48,7 +46,7 @@ describe (const xmlNode *device)
 MfpHostUse *
 mfp_host_use_parse (const char *xml, GError **error)
 {
-  g_autoptr (xmlDoc) doc = mfp_xml_parse (xml, strlen (xml), "node device", error);
+  g_autoptr (xmlDoc) doc = mfp_xml_parse_large (xml, "node device", error);
   g_autoptr (MfpHostUse) use = g_new0 (MfpHostUse, 1);
   const xmlNode *root;
 
@@ -59,7 +57,7 @@ mfp_host_use_parse (const char *xml, GError **error)
   if (!use->parent)
     {
       g_set_error_literal (error, MFP_ERROR, MFP_ERROR_FAILED,
-                           "a node device of libvirt's has no parent");
+                           "a libvirt node device has no parent");
       return NULL;
     }
   use->text = describe (root);

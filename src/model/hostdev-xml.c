@@ -105,7 +105,7 @@ fill_hostdev (xmlNode *hostdev, const MfpCard *card, const MfpFunction *function
       xmlNewProp (alias, BAD_CAST "name", BAD_CAST function->alias);
     }
   add_tuning (hostdev, function->tuning);
-  add_guest_address (hostdev, card, function, form == MFP_HOSTDEV_HOLD);
+  add_guest_address (hostdev, card, function, form == MFP_HOSTDEV_UNASSIGNED);
 }
 
 char *
@@ -167,16 +167,15 @@ mfp_devices_format (const MfpCard *card)
 
 /* Says what is wrong at @node of the document called @name. */
 static gboolean G_GNUC_PRINTF (4, 5)
-refuse (GError **error, const char *name, const xmlNode *node, const char *format, ...)
+refuse_element (GError **error, const char *name, const xmlNode *node, const char *format, ...)
 {
-  g_autofree char *text = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  g_propagate_prefixed_error (error,
+                              g_error_new_valist (MFP_ERROR, MFP_ERROR_REFUSED, format, args),
+                              "%s:%ld: ", name, xmlGetLineNo (node));
   va_end (args);
-  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%s:%ld: %s", name,
-               xmlGetLineNo (node), text);
   return FALSE;
 }
 
@@ -188,8 +187,8 @@ check_attributes (const char *name, const xmlNode *node, const char *const *know
 {
   for (const xmlAttr *attribute = node->properties; attribute; attribute = attribute->next)
     if (!g_strv_contains (known, (const char *) attribute->name))
-      return refuse (error, name, node, "<%s %s=...> cannot be honoured", node->name,
-                     attribute->name);
+      return refuse_element (error, name, node, "<%s %s=...> is not supported", node->name,
+                             attribute->name);
   return TRUE;
 }
 
@@ -199,8 +198,9 @@ check_empty (const char *name, const xmlNode *node, GError **error)
 {
   const xmlNode *child = mfp_xml_first_element (node);
 
-  return !child || refuse (error, name, child, "<%s> in <%s> cannot be honoured", child->name,
-                           node->name);
+  return !child
+         || refuse_element (error, name, child, "<%s> in <%s> is not supported", child->name,
+                            node->name);
 }
 
 static gboolean
@@ -211,10 +211,11 @@ parse_source (const char *name, const xmlNode *node, MfpFunction *function, GErr
 
   static const char *const known[] = { "domain", "bus", "slot", "function", "type", NULL };
 
-  if (!address || !mfp_xml_address (address, &function->host))
-    return refuse (error, name, node, "<source> holds no PCI address of the host");
+  if (!address || !mfp_pci_address_from_xml (address, &function->host))
+    return refuse_element (error, name, node, "<source> holds no PCI address of the host");
   if (mfp_xml_next_element (address) || mfp_xml_first_element (node) != address)
-    return refuse (error, name, node, "<source> holds more than one PCI address of the host");
+    return refuse_element (error, name, node,
+                           "<source> holds more than one PCI address of the host");
   return check_attributes (name, node, none, error)
          && check_attributes (name, address, known, error) && check_empty (name, address, error);
 }
@@ -233,10 +234,10 @@ parse_alias (const char *name, const xmlNode *node, MfpFunction *function, GErro
   g_autofree char *alias = mfp_xml_attribute (node, "name");
 
   if (!is_user_alias (alias))
-    return refuse (error, name, node,
-                   "<alias name='%s'>: libvirt keeps only names that begin with 'ua-' and "
-                   "hold letters, digits, '-' and '_'",
-                   alias ? alias : "");
+    return refuse_element (error, name, node,
+                           "<alias name='%s'>: libvirt keeps only names that begin with 'ua-' and "
+                           "hold letters, digits, '-' and '_'",
+                           alias ? alias : "");
   /* Our own, in a document taken from a running domain, is made anew. */
   if (g_str_has_prefix (alias, MFP_ALIAS_PREFIX))
     return TRUE;
@@ -262,16 +263,16 @@ parse_guest_address (const char *name, const xmlNode *node, MfpCard *card,
       function->guest_function = MFP_UNASSIGNED;
       return TRUE;
     }
-  if (!mfp_xml_attribute_is (node, "type", "pci") || !mfp_xml_address (node, &address))
-    return refuse (error, name, node, "this is not a guest PCI address");
+  if (!mfp_xml_attribute_is (node, "type", "pci") || !mfp_pci_address_from_xml (node, &address))
+    return refuse_element (error, name, node, "this is not a guest PCI address");
   if (card->has_slot && !mfp_pci_address_same_slot (&address, &card->slot))
     {
       g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
 
-      return refuse (error, name, node,
-                     "this guest slot is not %s, that of the functions before; one document "
-                     "is one card in one slot",
-                     slot);
+      return refuse_element (error, name, node,
+                             "the earlier functions are in guest slot %s, and this one is not; "
+                             "a document is one card in one slot",
+                             slot);
     }
   card->slot = mfp_pci_address_with_function (&address, 0);
   card->has_slot = TRUE;
@@ -298,16 +299,16 @@ parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **e
   guint order;
 
   if (!is_rom && !is_boot && !mfp_xml_is (node, "driver"))
-    return refuse (error, name, node, "<%s> of a multifunction card cannot be honoured",
-                   node->name);
+    return refuse_element (error, name, node, "<%s> of a multifunction card is not supported",
+                           node->name);
   if (!check_attributes (name, node, is_rom ? rom : is_boot ? boot : driver, error))
     return FALSE;
   if (is_rom && !(is_one_of (node, "bar", "on", "off") && is_one_of (node, "enabled", "yes", "no")))
-    return refuse (error, name, node, "<rom> takes bar='on|off' and enabled='yes|no'");
+    return refuse_element (error, name, node, "<rom> takes bar='on|off' and enabled='yes|no'");
   if (is_boot && (!mfp_xml_attribute_uint (node, "order", G_MAXINT, &order) || order == 0))
-    return refuse (error, name, node, "<boot order=...> is not a number from 1 up");
+    return refuse_element (error, name, node, "<boot order=...> is not a number of at least 1");
   if (!is_rom && !is_boot && !mfp_xml_attribute_is (node, "name", "vfio"))
-    return refuse (error, name, node, "the only <driver> is name='vfio'");
+    return refuse_element (error, name, node, "the only supported <driver> is name='vfio'");
 
   if (!function->tuning)
     {
@@ -326,7 +327,7 @@ check_once (const char *name, const xmlNode *node, GError **error)
 {
   const xmlNode *first = mfp_xml_child (node->parent, (const char *) node->name);
 
-  return first == node || refuse (error, name, node, "<%s> comes twice", node->name);
+  return first == node || refuse_element (error, name, node, "<%s> appears twice", node->name);
 }
 
 static gboolean
@@ -353,14 +354,14 @@ parse_hostdev (const char *name, const xmlNode *node, MfpCard *card, GError **er
 
   if (!mfp_xml_is (node, "hostdev") || !mfp_xml_attribute_is (node, "mode", "subsystem")
       || !mfp_xml_attribute_is (node, "type", "pci"))
-    return refuse (error, name, node,
-                   "<%s> is not a <hostdev mode='subsystem' type='pci'>", node->name);
+    return refuse_element (error, name, node,
+                           "<%s> is not a <hostdev mode='subsystem' type='pci'>", node->name);
   if (!check_attributes (name, node, known, error))
     return FALSE;
   if (!is_one_of (node, "managed", "yes", "no"))
-    return refuse (error, name, node, "managed takes yes or no");
+    return refuse_element (error, name, node, "managed takes yes or no");
   if (!mfp_xml_child (node, "source"))
-    return refuse (error, name, node, "<hostdev> has no <source>");
+    return refuse_element (error, name, node, "<hostdev> has no <source>");
 
   function = mfp_card_add (card, &(MfpPciAddress){ 0 }, MFP_GUEST_FUNCTION_UNSET);
   function->managed = mfp_xml_attribute_is (node, "managed", "yes");
@@ -384,18 +385,19 @@ parse_port (const char *name, const xmlNode *node, MfpCard *card, GError **error
   actual = mfp_xml_serialize (stripped);
   if (card->port > 0 && strcmp (actual, expected) == 0)
     return TRUE;
-  return refuse (error, name, node,
-                 "the only <controller> is a pcie-root-port for the card, as --dry-run prints it");
+  return refuse_element (error, name, node,
+                         "the only supported <controller> is a pcie-root-port for the card, as "
+                         "--dry-run prints it");
 }
 
 /* Refuses a port that is not the one the functions are behind. */
 static gboolean
-check_port (const char *name, const xmlNode *root, const MfpCard *card, GError **error)
+check_port_used (const char *name, const xmlNode *root, const MfpCard *card, GError **error)
 {
   if (card->port == 0 || (card->has_slot && card->slot.bus == card->port))
     return TRUE;
-  return refuse (error, name, root, "no function has an address behind the port, on bus %u",
-                 card->port);
+  return refuse_element (error, name, root, "no function has an address behind the port, on bus %u",
+                         card->port);
 }
 
 static gboolean
@@ -404,7 +406,8 @@ parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error
   if (mfp_xml_is (root, "hostdev"))
     return parse_hostdev (name, root, card, error);
   if (!mfp_xml_is (root, "devices"))
-    return refuse (error, name, root, "<%s> is neither <devices> nor <hostdev>", root->name);
+    return refuse_element (error, name, root, "<%s> is neither <devices> nor <hostdev>",
+                           root->name);
   for (const xmlNode *child = mfp_xml_first_element (root); child;
        child = mfp_xml_next_element (child))
     if (!(mfp_xml_is (child, "controller") && card->port == 0
@@ -412,8 +415,8 @@ parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error
               : parse_hostdev (name, child, card, error)))
       return FALSE;
   if (card->functions->len == 0)
-    return refuse (error, name, root, "<devices> names no function");
-  return check_port (name, root, card, error);
+    return refuse_element (error, name, root, "<devices> names no function");
+  return check_port_used (name, root, card, error);
 }
 
 MfpCard *

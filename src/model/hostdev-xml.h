@@ -37,8 +37,8 @@ typedef enum
 {
   /* for libvirt, live: our alias, managed='no', its guest address */
   MFP_HOSTDEV_PLUG,
-  /* for libvirt, live: our alias, managed='no', held and not shown */
-  MFP_HOSTDEV_HOLD,
+  /* for libvirt, live: our alias, managed='no', unassigned */
+  MFP_HOSTDEV_UNASSIGNED,
   /* for a person or the persistent XML: what the person asked for */
   MFP_HOSTDEV_ASKED,
 } MfpHostdevForm;

@@ -4,6 +4,7 @@
 #include "model/pci-address.h"
 
 #include "base/error.h"
+#include "base/xml.h"
 
 #include <string.h>
 
@@ -112,6 +113,31 @@ mfp_pci_address_parse_node_name (const char *name, MfpPciAddress *address)
   return mfp_pci_address_parse (text, address, NULL);
 }
 
+static gboolean
+optional_uint (const xmlNode *node, const char *name, guint64 max, guint *value)
+{
+  *value = 0;
+  return !xmlHasProp (node, (const xmlChar *) name)
+         || mfp_xml_attribute_uint (node, name, max, value);
+}
+
+gboolean
+mfp_pci_address_from_xml (const xmlNode *node, MfpPciAddress *address)
+{
+  guint domain, bus, slot, function;
+
+  if (!node || !optional_uint (node, "domain", G_MAXUINT32, &domain)
+      || !mfp_xml_attribute_uint (node, "bus", G_MAXUINT8, &bus)
+      || !mfp_xml_attribute_uint (node, "slot", MFP_PCI_SLOTS - 1, &slot)
+      || !optional_uint (node, "function", MFP_PCI_FUNCTIONS - 1, &function))
+    return FALSE;
+  *address = (MfpPciAddress){ .domain = domain,
+                              .bus = (guint8) bus,
+                              .slot = (guint8) slot,
+                              .function = (guint8) function };
+  return TRUE;
+}
+
 char *
 mfp_pci_address_format (const MfpPciAddress *address)
 {
@@ -152,6 +178,15 @@ gboolean
 mfp_pci_address_equal (const MfpPciAddress *a, const MfpPciAddress *b)
 {
   return rank (a) == rank (b);
+}
+
+gboolean
+mfp_pci_addresses_contain (const GArray *addresses, const MfpPciAddress *address)
+{
+  for (guint i = 0; addresses && i < addresses->len; i++)
+    if (mfp_pci_address_equal (&g_array_index (addresses, MfpPciAddress, i), address))
+      return TRUE;
+  return FALSE;
 }
 
 gboolean

@@ -5,13 +5,14 @@
 #pragma once
 
 #include <glib.h>
+#include <libxml/tree.h>
 
 #define MFP_PCI_FUNCTIONS 8 /* functions in a slot: three bits of the address */
 #define MFP_PCI_SLOTS 32    /* slots on a bus: five bits */
 
 /* In place of a guest function's number: */
 #define MFP_GUEST_FUNCTION_UNSET (-1) /* not decided yet */
-#define MFP_UNASSIGNED (-2)             /* held for the guest, not shown to it */
+#define MFP_UNASSIGNED (-2)             /* the domain has it, and the guest does not see it */
 
 typedef struct
 {
@@ -57,6 +58,10 @@ gboolean mfp_pci_address_parse_slot (const char *text, MfpPciAddress *address,
 gboolean mfp_pci_address_parse_node_name (const char *name,
                                           MfpPciAddress *address);
 
+/* Reads the attributes domain (0 when absent), bus, slot and function (0 when absent) of
+ * @node (nullable); @address is written only then. */
+gboolean mfp_pci_address_from_xml (const xmlNode *node, MfpPciAddress *address);
+
 /* "0000:01:00.0", "0000:01:00" and "pci_0000_01_00_0"; the caller frees. */
 char *mfp_pci_address_format (const MfpPciAddress *address);
 char *mfp_pci_address_format_slot (const MfpPciAddress *address);
@@ -65,6 +70,9 @@ char *mfp_pci_address_format_node_name (const MfpPciAddress *address);
 /* Order by domain, bus, slot, function; fit for g_array_sort(). */
 int mfp_pci_address_compare (gconstpointer a, gconstpointer b);
 gboolean mfp_pci_address_equal (const MfpPciAddress *a, const MfpPciAddress *b);
+
+/* Whether @addresses (nullable) (element-type MfpPciAddress) has @address. */
+gboolean mfp_pci_addresses_contain (const GArray *addresses, const MfpPciAddress *address);
 
 /* Whether two addresses lie in one slot, whatever their functions are. */
 gboolean mfp_pci_address_same_slot (const MfpPciAddress *a,

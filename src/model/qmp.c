@@ -105,7 +105,8 @@ mfp_qmp_query_version (void)
   return finish (begin ("query-version"));
 }
 
-/* The member @name of @node where both are of the expected kind, or NULL. */
+/* The member @name of @node where both are of the expected kind, or NULL. json-glib's own
+ * functions for this take a member of another kind for the program's error. */
 static JsonNode *
 member (JsonNode *node, const char *name, JsonNodeType type)
 {
@@ -191,9 +192,10 @@ parse_return (const char *answer, GError **error)
   g_autoptr (GError) syntax = NULL;
   g_autoptr (JsonNode) root = is_shallow (answer) ? json_from_string (answer, &syntax) : NULL;
   JsonNode *failure = member (root, "error", JSON_NODE_OBJECT);
-  JsonNode *result = root && JSON_NODE_HOLDS_OBJECT (root)
-                         ? json_object_get_member (json_node_get_object (root), "return")
-                         : NULL;
+  g_autoptr (JsonNode) result
+      = root && JSON_NODE_HOLDS_OBJECT (root)
+            ? json_object_dup_member (json_node_get_object (root), "return")
+            : NULL;
 
   if (failure)
     {
@@ -212,7 +214,7 @@ parse_return (const char *answer, GError **error)
                    text);
       return NULL;
     }
-  return json_node_copy (result);
+  return g_steal_pointer (&result);
 }
 
 gboolean
@@ -364,4 +366,37 @@ mfp_qmp_find_device (const GPtrArray *devices, const char *id)
         return device;
     }
   return NULL;
+}
+
+gboolean
+mfp_qemu_device_same_slot (const MfpQemuDevice *a, const MfpQemuDevice *b)
+{
+  return a->root == b->root && a->slot == b->slot && g_strcmp0 (a->parent, b->parent) == 0;
+}
+
+/* The function of @card that libvirt lists as unassigned under the id of @device, or NULL. */
+static MfpFunction *
+find_unassigned (const MfpCard *card, const MfpGuest *guest, const MfpQemuDevice *device)
+{
+  const MfpGuestDevice *known = mfp_guest_find_alias (guest, device->id);
+
+  return known && known->is_hostdev && !known->has_address
+             ? mfp_card_find_host (card, &known->host)
+             : NULL;
+}
+
+void
+mfp_card_adopt_places (MfpCard *card, const MfpGuest *guest, const GPtrArray *pci)
+{
+  const MfpFunction *zero = mfp_card_find_guest (card, 0);
+  const MfpQemuDevice *first = zero ? mfp_qmp_find_device (pci, zero->alias) : NULL;
+
+  for (guint i = 0; first && i < pci->len; i++)
+    {
+      const MfpQemuDevice *device = g_ptr_array_index (pci, i);
+      MfpFunction *function = find_unassigned (card, guest, device);
+
+      if (function && mfp_qemu_device_same_slot (device, first))
+        function->guest_function = (int) device->function;
+    }
 }

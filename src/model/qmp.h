@@ -76,3 +76,10 @@ guint mfp_qmp_parse_version (const char *answer, GError **error);
 
 /* The device called @id, or NULL. */
 const MfpQemuDevice *mfp_qmp_find_device (const GPtrArray *devices, const char *id);
+
+/* Whether two devices are in one slot. */
+gboolean mfp_qemu_device_same_slot (const MfpQemuDevice *a, const MfpQemuDevice *b);
+
+/* Gives the functions of @card that libvirt lists as unassigned the guest functions that QEMU
+ * has them at, beside the card's function 0. @pci: (element-type MfpQemuDevice) */
+void mfp_card_adopt_places (MfpCard *card, const MfpGuest *guest, const GPtrArray *pci);

@@ -22,8 +22,7 @@ mfp_record_new (const char *id, const MfpPciAddress *slot)
 {
   MfpRecord *record = g_new0 (MfpRecord, 1);
 
-  record->id = id ? g_strdup (id)
-                  : g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
+  record->id = id ? g_strdup (id) : g_uuid_string_random ();
   record->slot = *slot;
   record->functions = g_ptr_array_new_with_free_func (record_function_free);
   return record;
@@ -54,6 +53,7 @@ mfp_record_free (MfpRecord *record)
   if (!record)
     return;
   g_free (record->id);
+  g_free (record->detaching);
   g_ptr_array_unref (record->functions);
   g_free (record);
 }
@@ -94,8 +94,8 @@ mfp_record_format (const MfpRecord *record)
 
   xmlDocSetRootElement (doc, card);
   xmlNewProp (card, BAD_CAST "slot", BAD_CAST slot);
-  if (record->leaving)
-    xmlNewProp (card, BAD_CAST "leaving", BAD_CAST "yes");
+  if (record->detaching)
+    xmlNewProp (card, BAD_CAST "detaching", BAD_CAST record->detaching);
   for (guint i = 0; i < record->functions->len; i++)
     format_function (card, g_ptr_array_index (record->functions, i));
   return mfp_xml_serialize (card);
@@ -143,7 +143,7 @@ mfp_record_parse (const xmlNode *node)
 
   record = mfp_record_new ((const char *) node->ns->href + strlen (MFP_RECORD_NAMESPACE),
                            &slot);
-  record->leaving = mfp_xml_attribute_is (node, "leaving", "yes");
+  record->detaching = mfp_xml_attribute (node, "detaching");
   for (const xmlNode *child = mfp_xml_first_element (node); child;
        child = mfp_xml_next_element (child))
     if (mfp_xml_is (child, "function") && !parse_function (child, record))

@@ -23,8 +23,8 @@
  * @guest_function: 0 to 7, or %MFP_UNASSIGNED
  * @alias: libvirt's alias of the hostdev and QEMU's device id
  * @driver: (nullable): the host driver before; NULL: none
- * @taken: whether the run took it from that driver and so has to give it back
- * @managed: whether libvirt itself gives it back, which may need mending
+ * @taken: whether the run took it from that driver and so has to reattach it
+ * @managed: whether libvirt itself reattaches it, and may fail to
  */
 typedef struct
 {
@@ -40,18 +40,19 @@ typedef struct
  * MfpRecord:
  * @id: names the run
  * @slot: the guest slot
- * @leaving: a detach was begun: it is to be finished, not left as it is
+ * @detaching: (nullable): names the run that began to detach the card, which then is to be
+ *   finished
  * @functions: (element-type MfpRecordFunction)
  */
 typedef struct
 {
   char *id;
   MfpPciAddress slot;
-  gboolean leaving;
+  char *detaching;
   GPtrArray *functions;
 } MfpRecord;
 
-/* An empty record; with a random id for NULL. */
+/* An empty record; with a random UUID for NULL. */
 MfpRecord *mfp_record_new (const char *id, const MfpPciAddress *slot);
 /* Adds a copy of @function; they are kept in the order of their hosts. */
 void mfp_record_add (MfpRecord *record, const MfpRecordFunction *function);

@@ -179,17 +179,18 @@ mfp_selection_parse (const char *const *words, const char *functions,
 }
 
 gboolean
+mfp_selection_matches (const MfpSelection *selection, const MfpPciAddress *host)
+{
+  return selection->whole ? mfp_pci_address_same_slot (&selection->host, host)
+                          : mfp_pci_address_equal (&selection->host, host);
+}
+
+gboolean
 mfp_selection_names (const GArray *selections, const MfpPciAddress *host)
 {
   for (guint i = 0; i < selections->len; i++)
-    {
-      const MfpSelection *selection = &g_array_index (selections, MfpSelection, i);
-
-      if (selection->whole
-              ? mfp_pci_address_same_slot (&selection->host, host)
-              : mfp_pci_address_equal (&selection->host, host))
-        return TRUE;
-    }
+    if (mfp_selection_matches (&g_array_index (selections, MfpSelection, i), host))
+      return TRUE;
   return FALSE;
 }
 

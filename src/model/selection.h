@@ -33,6 +33,9 @@ typedef struct
 GArray *mfp_selection_parse (const char *const *words, const char *functions,
                              GError **error);
 
+/* Whether @selection means the function at @host. */
+gboolean mfp_selection_matches (const MfpSelection *selection, const MfpPciAddress *host);
+
 /* Whether @selections name the function at @host. */
 gboolean mfp_selection_names (const GArray *selections,
                               const MfpPciAddress *host);

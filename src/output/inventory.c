@@ -95,8 +95,8 @@ note_record (GHashTable *holders, const MfpGuest *guest, const MfpRecord *record
     }
 }
 
-/* Every host function that a guest has, or that is in hand for it: Holder by
- * its address. What any guest has goes before what is written down in another. */
+/* Every host function that a guest has, or that a record of it names: Holder by
+ * its address. What any guest has goes before what the record of another names. */
 static GHashTable *
 find_holders (const GPtrArray *guests)
 {
@@ -187,7 +187,7 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
   add_holders (guests, functions, holders);
   add_holders (guests, others, holders);
   card = mfp_card_from_selections (selections, functions, MFP_REST_KEEP, &error);
-  if (card && mfp_preflight_host (card, functions, others, TRUE, &error)
+  if (card && mfp_preflight_host (card, functions, others, MFP_LIVE, &error)
       && mfp_preflight_holders (functions, guests, &error)
       && mfp_preflight_holders (others, guests, &error))
     return NULL;
@@ -286,7 +286,7 @@ guest_card_free (gpointer data)
 }
 
 static MfpGuestCard *
-add_card (GPtrArray *cards, const MfpPciAddress *slot)
+add_guest_card (GPtrArray *cards, const MfpPciAddress *slot)
 {
   MfpGuestCard *card = g_new0 (MfpGuestCard, 1);
 
@@ -335,38 +335,38 @@ find_host_device (const GPtrArray *cards, const MfpPciAddress *host)
 /* The state before that of the whole card is known: whether libvirt has it,
  * whether QEMU does. */
 static MfpPlugState
-first_state (const MfpGuest *guest, const MfpGuestEntry *entry, gboolean held,
+first_state (const MfpGuest *guest, const MfpGuestEntry *entry, gboolean listed,
              GHashTable *in_qemu)
 {
   gboolean plugged = in_qemu && entry->alias ? g_hash_table_contains (in_qemu, entry->alias)
-                                             : held && entry->has_place;
+                                             : listed && entry->has_place;
 
   if (!guest->id)
-    return entry->has_place ? MFP_CONFIGURED : MFP_HELD;
+    return entry->has_place ? MFP_STATE_CONFIGURED : MFP_STATE_UNASSIGNED;
   if (plugged)
-    return held ? MFP_PLUGGED : MFP_LOST;
-  return held ? MFP_HELD : MFP_RECORDED;
+    return listed ? MFP_STATE_PLUGGED : MFP_STATE_LOST;
+  return listed ? MFP_STATE_UNASSIGNED : MFP_STATE_RECORDED;
 }
 
 static void
-add_entry (MfpGuestCard *card, const MfpGuest *guest, const MfpGuestEntry *entry, gboolean held,
+add_entry (MfpGuestCard *card, const MfpGuest *guest, const MfpGuestEntry *entry, gboolean listed,
            GHashTable *in_qemu)
 {
   MfpGuestEntry *copy = g_memdup2 (entry, sizeof *entry);
 
   copy->alias = g_strdup (entry->alias);
   copy->driver = g_strdup (entry->driver);
-  copy->state = first_state (guest, entry, held, in_qemu);
+  copy->state = first_state (guest, entry, listed, in_qemu);
   g_ptr_array_add (card->functions, copy);
 }
 
 /* Adds the card of @record; what of it the guest lists goes to @listed. */
 static void
-add_recorded (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *record,
-              GHashTable *in_qemu, GHashTable *listed)
+add_recorded_card (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *record,
+                   GHashTable *in_qemu, GHashTable *listed)
 {
   g_autoptr (MfpCard) source = mfp_card_from_guest (guest, NULL, record);
-  MfpGuestCard *card = add_card (cards, &record->slot);
+  MfpGuestCard *card = add_guest_card (cards, &record->slot);
 
   card->has_record = TRUE;
   for (guint i = 0; i < source->functions->len; i++)
@@ -393,8 +393,8 @@ add_recorded (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *record,
     }
 }
 
-/* Adds what the guest has and no record names: what is shown in a slot, and
- * what is held with the card of the same host device. */
+/* Adds what the guest has and no record names: what is shown in a slot, and what
+ * is unassigned, with the card of the same host device. */
 static void
 add_unrecorded (GPtrArray *cards, const MfpGuest *guest, gboolean shown, GHashTable *in_qemu,
                 GHashTable *listed)
@@ -413,7 +413,7 @@ add_unrecorded (GPtrArray *cards, const MfpGuest *guest, gboolean shown, GHashTa
           || g_hash_table_contains (listed, &device->host))
         continue;
       card = shown ? find_slot (cards, slot) : find_host_device (cards, &device->host);
-      add_entry (card ? card : add_card (cards, slot), guest, &entry, TRUE, in_qemu);
+      add_entry (card ? card : add_guest_card (cards, slot), guest, &entry, TRUE, in_qemu);
     }
 }
 
@@ -424,7 +424,7 @@ has_function_0 (const MfpGuestCard *card)
     {
       const MfpGuestEntry *entry = g_ptr_array_index (card->functions, i);
 
-      if ((entry->state == MFP_PLUGGED || entry->state == MFP_LOST) && entry->has_place
+      if ((entry->state == MFP_STATE_PLUGGED || entry->state == MFP_STATE_LOST) && entry->has_place
           && entry->place.function == 0)
         return TRUE;
     }
@@ -432,13 +432,13 @@ has_function_0 (const MfpGuestCard *card)
 }
 
 static gboolean
-is_leaving (const MfpGuest *guest, const MfpGuestCard *card)
+is_detaching (const MfpGuest *guest, const MfpGuestCard *card)
 {
   for (guint i = 0; card->has_record && i < guest->records->len; i++)
     {
       const MfpRecord *record = g_ptr_array_index (guest->records, i);
 
-      if (record->leaving && mfp_pci_address_same_slot (&record->slot, &card->slot))
+      if (record->detaching && mfp_pci_address_same_slot (&record->slot, &card->slot))
         return TRUE;
     }
   return FALSE;
@@ -448,16 +448,16 @@ is_leaving (const MfpGuest *guest, const MfpGuestCard *card)
 static void
 settle_states (const MfpGuest *guest, MfpGuestCard *card)
 {
-  gboolean visible = has_function_0 (card), leaving = is_leaving (guest, card);
+  gboolean visible = has_function_0 (card), detaching = is_detaching (guest, card);
 
   for (guint i = 0; i < card->functions->len; i++)
     {
       MfpGuestEntry *entry = g_ptr_array_index (card->functions, i);
 
-      if (leaving)
-        entry->state = MFP_LEAVING;
-      else if (entry->state == MFP_PLUGGED && !visible)
-        entry->state = MFP_QUEUED;
+      if (detaching)
+        entry->state = MFP_STATE_DETACHING;
+      else if (entry->state == MFP_STATE_PLUGGED && !visible)
+        entry->state = MFP_STATE_QUEUED;
     }
 }
 
@@ -512,7 +512,7 @@ mfp_inventory_guest (const MfpGuest *guest, GHashTable *in_qemu, gboolean all)
   g_autoptr (GHashTable) listed = table_new (NULL);
 
   for (guint i = 0; i < guest->records->len; i++)
-    add_recorded (cards, guest, g_ptr_array_index (guest->records, i), in_qemu, listed);
+    add_recorded_card (cards, guest, g_ptr_array_index (guest->records, i), in_qemu, listed);
   add_unrecorded (cards, guest, TRUE, in_qemu, listed);
   add_unrecorded (cards, guest, FALSE, in_qemu, listed);
   for (guint i = cards->len; i-- > 0;)

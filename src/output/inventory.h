@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "model/guest-pci.h"
+#include "model/guest.h"
 #include "model/host-device.h"
 
 /**
@@ -54,24 +54,24 @@ GPtrArray *mfp_inventory_host (const GPtrArray *functions, const GPtrArray *gues
 
 /**
  * MfpPlugState:
- * @MFP_PLUGGED: the guest sees it
- * @MFP_QUEUED: QEMU has it, but not function 0 of its slot: the guest does not
+ * @MFP_STATE_PLUGGED: the guest sees it
+ * @MFP_STATE_QUEUED: QEMU has it, but not function 0 of its slot: the guest does not
  *   look at it
- * @MFP_HELD: the domain holds it, and QEMU does not have it
- * @MFP_LEAVING: a detach was begun
- * @MFP_LOST: QEMU has it, and libvirt does not list it any more
- * @MFP_RECORDED: a record names it, and neither libvirt nor QEMU has it
- * @MFP_CONFIGURED: the domain does not run; the guest will see it
+ * @MFP_STATE_UNASSIGNED: the domain has it as unassigned, and QEMU does not have it
+ * @MFP_STATE_DETACHING: a detach has begun
+ * @MFP_STATE_LOST: QEMU has it, and libvirt does not list it any more
+ * @MFP_STATE_RECORDED: a record names it, and neither libvirt nor QEMU has it
+ * @MFP_STATE_CONFIGURED: the domain does not run; the guest will see it
  */
 typedef enum
 {
-  MFP_PLUGGED,
-  MFP_QUEUED,
-  MFP_HELD,
-  MFP_LEAVING,
-  MFP_LOST,
-  MFP_RECORDED,
-  MFP_CONFIGURED,
+  MFP_STATE_PLUGGED,
+  MFP_STATE_QUEUED,
+  MFP_STATE_UNASSIGNED,
+  MFP_STATE_DETACHING,
+  MFP_STATE_LOST,
+  MFP_STATE_RECORDED,
+  MFP_STATE_CONFIGURED,
 } MfpPlugState;
 
 /**
@@ -94,7 +94,7 @@ typedef struct
 
 /**
  * MfpGuestCard:
- * @has_slot: @slot is known; otherwise it has only functions that are held
+ * @has_slot: @slot is known; otherwise it has only unassigned functions
  * @slot: the guest slot
  * @has_record: an attach or a detach of this program's wrote it down
  * @functions: (element-type MfpGuestEntry): those with a place first
@@ -108,7 +108,7 @@ typedef struct
 } MfpGuestCard;
 
 /* Whether libvirt does not know all about the cards of @guest, so that QEMU
- * has to be asked: it takes functions that wait in QEMU for held ones. */
+ * has to be asked: libvirt lists functions that wait in QEMU as unassigned. */
 gboolean mfp_inventory_needs_qemu (const MfpGuest *guest);
 
 /**

@@ -4,6 +4,7 @@
 #include "output/report-list.h"
 
 #include "base/text.h"
+#include "model/slots.h"
 #include "output/report-json.h"
 
 #define GAP "  " /* between columns */
@@ -204,9 +205,13 @@ static const char *
 state_name (MfpPlugState state)
 {
   static const char *const names[] = {
-    [MFP_PLUGGED] = "plugged",   [MFP_QUEUED] = "queued", [MFP_HELD] = "leftover",
-    [MFP_LEAVING] = "leaving",   [MFP_LOST] = "lost",     [MFP_RECORDED] = "recorded",
-    [MFP_CONFIGURED] = "configured",
+    [MFP_STATE_PLUGGED] = "plugged",
+    [MFP_STATE_QUEUED] = "queued",
+    [MFP_STATE_UNASSIGNED] = "unassigned",
+    [MFP_STATE_DETACHING] = "detaching",
+    [MFP_STATE_LOST] = "lost",
+    [MFP_STATE_RECORDED] = "recorded",
+    [MFP_STATE_CONFIGURED] = "configured",
   };
 
   return names[state];
@@ -217,13 +222,13 @@ static const char *
 state_text (MfpPlugState state)
 {
   static const char *const texts[] = {
-    [MFP_PLUGGED] = "plugged",
-    [MFP_QUEUED] = "queued: not shown without function 0",
-    [MFP_HELD] = "leftover: held, not shown",
-    [MFP_LEAVING] = "removal pending",
-    [MFP_LOST] = "lost: in the guest, but not held any more",
-    [MFP_RECORDED] = "recorded: not in the guest",
-    [MFP_CONFIGURED] = "configured: for the next start",
+    [MFP_STATE_PLUGGED] = "plugged",
+    [MFP_STATE_QUEUED] = "queued: not shown without function 0",
+    [MFP_STATE_UNASSIGNED] = "unassigned",
+    [MFP_STATE_DETACHING] = "detaching: removal pending",
+    [MFP_STATE_LOST] = "lost: in the guest, but libvirt does not list it",
+    [MFP_STATE_RECORDED] = "recorded: not in the guest",
+    [MFP_STATE_CONFIGURED] = "configured: for the next start",
   };
 
   return texts[state];
@@ -244,7 +249,7 @@ guest_row (const MfpGuestEntry *entry)
 }
 
 static void
-append_card (GString *text, const MfpGuestCard *card)
+append_guest_card (GString *text, const MfpGuestCard *card)
 {
   g_autofree char *slot = card->has_slot ? mfp_pci_address_format_slot (&card->slot) : NULL;
   g_autoptr (GPtrArray) rows = rows_new ();
@@ -268,7 +273,7 @@ guest_text (const MfpGuestList *list)
     g_string_append_printf (text, "Domain '%s' has no %s.\n", name,
                             list->all ? "host devices" : "multifunction cards");
   for (guint i = 0; i < list->cards->len; i++)
-    append_card (text, g_ptr_array_index (list->cards, i));
+    append_guest_card (text, g_ptr_array_index (list->cards, i));
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
@@ -422,7 +427,7 @@ add_guest_entry (JsonBuilder *builder, const MfpGuestEntry *entry)
 }
 
 static void
-add_card (JsonBuilder *builder, const MfpGuestCard *card)
+add_card_entry (JsonBuilder *builder, const MfpGuestCard *card)
 {
   json_builder_begin_object (builder);
   add_slot (builder, "slot", card->has_slot ? &card->slot : NULL);
@@ -442,7 +447,7 @@ guest_json (const MfpGuestList *list)
   mfp_json_add_boolean (builder, "qemu_asked", list->qemu_asked);
   begin_list (builder, "cards");
   for (guint i = 0; i < list->cards->len; i++)
-    add_card (builder, g_ptr_array_index (list->cards, i));
+    add_card_entry (builder, g_ptr_array_index (list->cards, i));
   json_builder_end_array (builder);
   json_builder_end_object (builder);
   return mfp_json_to_text (builder);

@@ -61,20 +61,6 @@ in_order (const MfpCard *card)
   return functions;
 }
 
-/* What @step_log knows of the driver of @host, or NULL. */
-static const MfpLoggedDriver *
-find_driver (const MfpStepLog *step_log, const MfpPciAddress *host)
-{
-  for (guint i = 0; i < step_log->drivers->len; i++)
-    {
-      const MfpLoggedDriver *driver = g_ptr_array_index (step_log->drivers, i);
-
-      if (mfp_pci_address_equal (&driver->host, host))
-        return driver;
-    }
-  return NULL;
-}
-
 static void
 add_drivers (JsonBuilder *builder, const MfpLoggedDriver *driver)
 {
@@ -94,7 +80,7 @@ add_function (JsonBuilder *builder, const MfpCard *card, const MfpFunction *func
   mfp_json_add_string (builder, "guest", guest);
   mfp_json_add_string (builder, "alias", function->alias);
   mfp_json_add_string (builder, "host_driver", function->driver);
-  add_drivers (builder, find_driver (step_log, &function->host));
+  add_drivers (builder, mfp_step_log_find_driver (step_log, &function->host));
   json_builder_end_object (builder);
 }
 
@@ -127,7 +113,7 @@ add_cards (JsonBuilder *builder, const GPtrArray *cards, const MfpStepLog *step_
 }
 
 static void
-add_step (JsonBuilder *builder, const MfpLoggedStep *step)
+add_step_entry (JsonBuilder *builder, const MfpLoggedStep *step)
 {
   json_builder_begin_object (builder);
   mfp_json_add_string (builder, "step", mfp_step_name (step->kind));
@@ -145,7 +131,7 @@ add_step_log (JsonBuilder *builder, const MfpStepLog *step_log)
 {
   mfp_json_begin_list (builder, "steps");
   for (guint i = 0; i < step_log->steps->len; i++)
-    add_step (builder, g_ptr_array_index (step_log->steps, i));
+    add_step_entry (builder, g_ptr_array_index (step_log->steps, i));
   json_builder_end_array (builder);
   mfp_json_begin_list (builder, "warnings");
   for (guint i = 0; i < step_log->warnings->len; i++)
@@ -180,8 +166,8 @@ append_headline (GString *text, const MfpReport *report)
   } headlines[] = {
     { "attach", "Attached to domain", "Already attached to domain" },
     { "detach", "Detached from domain", "Nothing of it is attached to domain" },
-    { "recover", "Mended in domain", "Nothing is to be mended in domain" },
-    { "reclaim", "Given back to the host", "Nothing is to be given back to the host" },
+    { "recover", "Recovered in domain", "Nothing to recover in domain" },
+    { "reclaim", "Reattached to the host", "Nothing to reattach to the host" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (headlines); i++)
@@ -205,7 +191,7 @@ append_card (GString *text, const MfpReport *report, const MfpCard *card)
 
       g_string_append_printf (text, "  host %s", host);
       if (report->domain)
-        g_string_append_printf (text, "  guest %s", guest ? guest : "- (held, not shown)");
+        g_string_append_printf (text, "  guest %s", guest ? guest : "- (unassigned)");
       g_string_append_c (text, '\n');
     }
 }
@@ -229,7 +215,7 @@ mfp_report_format (const MfpReport *report, MfpFormat format)
   return format == MFP_FORMAT_JSON ? format_json (report) : format_text (report);
 }
 
-/* Where the functions that were in hand were before, and are now. */
+/* Where the functions that the command worked on were before, and are now. */
 static void
 add_places (JsonBuilder *builder, const MfpStepLog *step_log)
 {

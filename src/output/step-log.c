@@ -4,7 +4,7 @@
 #include "output/step-log.h"
 
 static void
-step_free (gpointer data)
+logged_step_free (gpointer data)
 {
   MfpLoggedStep *step = data;
 
@@ -28,7 +28,7 @@ mfp_step_log_new (void)
 {
   MfpStepLog *step_log = g_new0 (MfpStepLog, 1);
 
-  step_log->steps = g_ptr_array_new_with_free_func (step_free);
+  step_log->steps = g_ptr_array_new_with_free_func (logged_step_free);
   step_log->warnings = g_ptr_array_new_with_free_func (g_free);
   step_log->drivers = g_ptr_array_new_with_free_func (driver_free);
   return step_log;
@@ -74,18 +74,33 @@ mfp_step_log_warn (MfpStepLog *step_log, const char *text)
 }
 
 MfpLoggedDriver *
-mfp_step_log_driver (MfpStepLog *step_log, const MfpPciAddress *host)
+mfp_step_log_find_driver (const MfpStepLog *step_log, const MfpPciAddress *host)
 {
-  MfpLoggedDriver *driver;
-
   for (guint i = 0; i < step_log->drivers->len; i++)
     {
-      driver = g_ptr_array_index (step_log->drivers, i);
+      MfpLoggedDriver *driver = g_ptr_array_index (step_log->drivers, i);
+
       if (mfp_pci_address_equal (&driver->host, host))
         return driver;
     }
+  return NULL;
+}
+
+MfpLoggedDriver *
+mfp_step_log_driver (MfpStepLog *step_log, const MfpPciAddress *host)
+{
+  MfpLoggedDriver *driver = mfp_step_log_find_driver (step_log, host);
+
+  if (driver)
+    return driver;
   driver = g_new0 (MfpLoggedDriver, 1);
   driver->host = *host;
   g_ptr_array_add (step_log->drivers, driver);
   return driver;
+}
+
+const MfpLoggedStep *
+mfp_step_log_last (const MfpStepLog *step_log)
+{
+  return g_ptr_array_index (step_log->steps, step_log->steps->len - 1);
 }

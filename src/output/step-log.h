@@ -58,5 +58,11 @@ const MfpLoggedStep *mfp_step_log_end_step (MfpStepLog *step_log, const GError *
 
 void mfp_step_log_warn (MfpStepLog *step_log, const char *text);
 
+/* The entry of @host, or NULL. */
+MfpLoggedDriver *mfp_step_log_find_driver (const MfpStepLog *step_log, const MfpPciAddress *host);
+
 /* The entry of @host, made when there is none. */
 MfpLoggedDriver *mfp_step_log_driver (MfpStepLog *step_log, const MfpPciAddress *host);
+
+/* The step that began last. */
+const MfpLoggedStep *mfp_step_log_last (const MfpStepLog *step_log);

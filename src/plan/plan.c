@@ -5,36 +5,60 @@
 
 #include "model/hostdev-xml.h"
 
-static const struct
+#define NOTHING MFP_STEP_KINDS /* undoes a step that changes nothing */
+
+/**
+ * StepRule:
+ * @name: in the JSON of results
+ * @inverse: undoes it
+ * @inverse_for_all: @inverse is about the whole card
+ * @text: about one function (%s), or about none
+ * @text_for_all: (nullable): about the whole card
+ */
+typedef struct
 {
-  const char *name; /* in the JSON of results: not to be changed */
+  const char *name;
   MfpStepKind inverse;
-  const char *text; /* %s: the function */
-} kinds[MFP_STEP_KINDS] = {
-  [MFP_STEP_CONFIG_PORT] = { "config-port", MFP_STEP_CONFIG_UNPORT,
-                             "add a port to the persistent XML" },
-  [MFP_STEP_CONFIG_ATTACH] = { "config-attach", MFP_STEP_CONFIG_DETACH,
-                               "add %s to the persistent XML" },
-  [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, "note down what is taken from the host" },
-  [MFP_STEP_CLAIM] = { "claim", MFP_STEP_NOTHING, "make sure that no other run has them in hand" },
-  [MFP_STEP_TAKE] = { "take", MFP_STEP_GIVE_BACK, "take %s from its host driver" },
-  [MFP_STEP_HOLD] = { "hold", MFP_STEP_DROP, "have libvirt prepare %s" },
-  [MFP_STEP_QUEUE] = { "queue", MFP_STEP_EJECT, "queue %s in QEMU" },
-  [MFP_STEP_PLUG] = { "plug", MFP_STEP_UNPLUG, "plug %s as function 0, and the card with it" },
-  [MFP_STEP_LEAVING] = { "leaving", MFP_STEP_STAYING, "note down that the card is to leave" },
-  [MFP_STEP_VERIFY] = { "verify", MFP_STEP_NOTHING, "verify the slot" },
-  [MFP_STEP_ENUMERATE] = { "enumerate", MFP_STEP_NOTHING,
-                           "wait for the guest to assign addresses" },
-  [MFP_STEP_UNPLUG] = { "unplug", MFP_STEP_NOTHING, "unplug %s, and the card with it" },
-  [MFP_STEP_EJECT] = { "eject", MFP_STEP_NOTHING, "remove %s from the guest" },
-  [MFP_STEP_DROP] = { "drop", MFP_STEP_NOTHING, "have libvirt let go of %s" },
-  [MFP_STEP_GIVE_BACK] = { "give-back", MFP_STEP_NOTHING, "give %s back to its host driver" },
-  [MFP_STEP_FORGET] = { "forget", MFP_STEP_NOTHING, "remove the note" },
-  [MFP_STEP_STAYING] = { "staying", MFP_STEP_NOTHING, "note down that the card stays" },
-  [MFP_STEP_CONFIG_DETACH] = { "config-detach", MFP_STEP_CONFIG_ATTACH,
-                               "remove %s from the persistent XML" },
-  [MFP_STEP_CONFIG_UNPORT] = { "config-unport", MFP_STEP_CONFIG_PORT,
-                               "remove the port from the persistent XML" },
+  gboolean inverse_for_all;
+  const char *text;
+  const char *text_for_all;
+} StepRule;
+
+static const StepRule rules[MFP_STEP_KINDS] = {
+  [MFP_STEP_CONFIG_PORT] = { "config-port", MFP_STEP_CONFIG_UNPORT, FALSE,
+                             "add a port to the persistent XML", NULL },
+  [MFP_STEP_CONFIG_ATTACH] = { "config-attach", MFP_STEP_CONFIG_DETACH, FALSE,
+                               "add %s to the persistent XML", NULL },
+  [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, FALSE,
+                        "record what is taken from the host", NULL },
+  [MFP_STEP_CLAIM] = { "claim", NOTHING, FALSE,
+                       "check that no other run works on these functions", NULL },
+  [MFP_STEP_TAKE] = { "take", MFP_STEP_REATTACH, FALSE, "take %s from its host driver", NULL },
+  [MFP_STEP_PREPARE] = { "prepare", MFP_STEP_DROP, FALSE,
+                         "attach %s to the domain as unassigned", NULL },
+  [MFP_STEP_CHECK_ALIASES] = { "check-aliases", NOTHING, FALSE,
+                               "check the aliases of the unassigned functions", NULL },
+  [MFP_STEP_QUEUE] = { "queue", MFP_STEP_EJECT, TRUE, "queue %s in QEMU", NULL },
+  [MFP_STEP_PLUG] = { "plug", MFP_STEP_UNPLUG, FALSE,
+                      "plug %s as function 0, and the card with it", NULL },
+  [MFP_STEP_VERIFY] = { "verify", NOTHING, FALSE, "verify the slot", NULL },
+  [MFP_STEP_ENUMERATE] = { "enumerate", NOTHING, FALSE,
+                           "wait for the guest to assign addresses", NULL },
+  [MFP_STEP_DETACHING] = { "detaching", MFP_STEP_NOT_DETACHING, FALSE,
+                           "record that the card is being detached", NULL },
+  [MFP_STEP_EJECT] = { "eject", NOTHING, FALSE, NULL, "remove the card from the guest" },
+  [MFP_STEP_DROP] = { "drop", NOTHING, FALSE, "have libvirt drop %s",
+                      "have libvirt drop the functions" },
+  [MFP_STEP_UNPLUG] = { "unplug", NOTHING, FALSE, "unplug %s, and the card with it", NULL },
+  [MFP_STEP_REATTACH] = { "reattach", NOTHING, FALSE, "reattach %s to its host driver",
+                          "reattach the functions to their host drivers" },
+  [MFP_STEP_FORGET] = { "forget", NOTHING, FALSE, "remove the record", NULL },
+  [MFP_STEP_NOT_DETACHING] = { "not-detaching", NOTHING, FALSE,
+                               "record that the card stays", NULL },
+  [MFP_STEP_CONFIG_DETACH] = { "config-detach", MFP_STEP_CONFIG_ATTACH, FALSE,
+                               "remove %s from the persistent XML", NULL },
+  [MFP_STEP_CONFIG_UNPORT] = { "config-unport", MFP_STEP_CONFIG_PORT, FALSE,
+                               "remove the port from the persistent XML", NULL },
 };
 
 static void
@@ -47,12 +71,18 @@ step_free (gpointer data)
 }
 
 static MfpPlan *
-plan_new (MfpCard *card)
+plan_new (MfpCard *card, const MfpRunning *running)
 {
   MfpPlan *plan = g_new0 (MfpPlan, 1);
 
   plan->card = card;
   plan->steps = g_ptr_array_new_with_free_func (step_free);
+  if (running)
+    {
+      plan->domain_id = g_strdup (running->id);
+      plan->bus = g_strdup (running->bus);
+      plan->unplug = running->unplug;
+    }
   return plan;
 }
 
@@ -64,13 +94,14 @@ mfp_plan_free (MfpPlan *plan)
   mfp_card_free (plan->card);
   mfp_card_free (plan->persistent);
   mfp_record_free (plan->record);
+  g_free (plan->domain_id);
   g_free (plan->bus);
   g_ptr_array_unref (plan->steps);
   g_free (plan);
 }
 
 static void
-add_step (MfpPlan *plan, MfpStepKind kind, MfpFunction *function, char *xml)
+add_step (MfpPlan *plan, MfpStepKind kind, const MfpFunction *function, char *xml)
 {
   MfpStep *step = g_new0 (MfpStep, 1);
 
@@ -80,38 +111,32 @@ add_step (MfpPlan *plan, MfpStepKind kind, MfpFunction *function, char *xml)
   g_ptr_array_add (plan->steps, step);
 }
 
+/* A step about the whole card, or about none of its functions. */
+static void
+add_common_step (MfpPlan *plan, MfpStepKind kind)
+{
+  add_step (plan, kind, NULL, NULL);
+}
+
 /* Which functions a kind of step is for. */
 typedef gboolean (*Chosen) (const MfpFunction *function);
 
 static gboolean
-every (const MfpFunction *function G_GNUC_UNUSED)
-{
-  return TRUE;
-}
-
-static gboolean
-to_take (const MfpFunction *function)
+has_to_be_taken (const MfpFunction *function)
 {
   return function->take;
 }
 
 static gboolean
-not_zero (const MfpFunction *function)
+is_not_zero (const MfpFunction *function)
 {
   return function->guest_function != 0;
 }
 
 static gboolean
-queued (const MfpFunction *function)
+is_queued (const MfpFunction *function)
 {
   return function->guest_function > 0;
-}
-
-/* libvirt gives managed functions back by itself, which may need mending. */
-static gboolean
-to_return (const MfpFunction *function)
-{
-  return function->take || function->managed;
 }
 
 static void
@@ -119,132 +144,139 @@ add_steps (MfpPlan *plan, MfpStepKind kind, Chosen chosen)
 {
   for (guint i = 0; i < plan->card->functions->len; i++)
     {
-      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+      const MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
 
       if (chosen (function))
         add_step (plan, kind, function, NULL);
     }
 }
 
-/* Puts the function whose alias locks the slot first, so that the loser of a
- * race for it has prepared nothing yet. */
+/* The function whose alias locks the slot comes first: who loses a race for the slot has
+ * prepared nothing yet. */
 static void
-lock_first (MfpCard *card)
+add_preparation (MfpPlan *plan)
 {
-  MfpFunction *lock = mfp_card_lock (card);
-  guint index;
+  const MfpFunction *lock = mfp_card_lock (plan->card);
 
-  if (lock && g_ptr_array_find (card->functions, lock, &index))
-    g_ptr_array_insert (card->functions, 0, g_ptr_array_steal_index (card->functions, index));
+  if (lock)
+    add_step (plan, MFP_STEP_PREPARE, lock, NULL);
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+
+      if (function != lock && is_not_zero (function))
+        add_step (plan, MFP_STEP_PREPARE, function, NULL);
+    }
 }
 
 static void
-add_live_attach (MfpPlan *plan, const char *bus, gboolean enumerate)
+add_enumeration (MfpPlan *plan, MfpPlanFlags flags)
 {
-  plan->bus = g_strdup (bus);
-  plan->record = mfp_card_to_record (plan->card, FALSE);
-  lock_first (plan->card);
-  add_step (plan, MFP_STEP_RECORD, NULL, NULL);
-  add_step (plan, MFP_STEP_CLAIM, NULL, NULL);
-  add_steps (plan, MFP_STEP_TAKE, to_take);
-  add_steps (plan, MFP_STEP_HOLD, not_zero);
-  add_steps (plan, MFP_STEP_QUEUE, queued);
+  if (flags & MFP_PLAN_ENUMERATE)
+    add_common_step (plan, MFP_STEP_ENUMERATE);
+}
+
+static void
+add_live_attach (MfpPlan *plan, MfpPlanFlags flags)
+{
+  plan->record = mfp_card_to_record (plan->card);
+  add_common_step (plan, MFP_STEP_RECORD);
+  add_common_step (plan, MFP_STEP_CLAIM);
+  add_steps (plan, MFP_STEP_TAKE, has_to_be_taken);
+  add_preparation (plan);
+  if (mfp_card_count_exposed (plan->card) > 1)
+    add_common_step (plan, MFP_STEP_CHECK_ALIASES);
+  add_steps (plan, MFP_STEP_QUEUE, is_queued);
   add_step (plan, MFP_STEP_PLUG, mfp_card_find_guest (plan->card, 0), NULL);
-  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
-  if (enumerate)
-    add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
+  add_common_step (plan, MFP_STEP_VERIFY);
+  add_enumeration (plan, flags);
 }
 
 static void
 add_config_attach (MfpPlan *plan)
 {
-  if (plan->card->port)
-    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (plan->card));
-  for (guint i = 0; i < plan->card->functions->len; i++)
+  const MfpCard *card = plan->card;
+
+  if (card->port)
+    add_step (plan, MFP_STEP_CONFIG_PORT, NULL, mfp_port_format (card));
+  for (guint i = 0; i < card->functions->len; i++)
     {
-      MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
 
       add_step (plan, MFP_STEP_CONFIG_ATTACH, function,
-                mfp_hostdev_format (plan->card, function, MFP_HOSTDEV_ASKED));
+                mfp_hostdev_format (card, function, MFP_HOSTDEV_ASKED));
     }
 }
 
 MfpPlan *
-mfp_plan_attach (MfpCard *card, const char *bus, gboolean config, gboolean enumerate)
+mfp_plan_attach (MfpCard *card, const MfpRunning *running, MfpPlanFlags flags)
 {
-  MfpPlan *plan = plan_new (card);
+  MfpPlan *plan = plan_new (card, running);
 
-  if (config)
+  if (flags & MFP_PLAN_CONFIG)
     add_config_attach (plan);
-  if (bus)
-    add_live_attach (plan, bus, enumerate);
+  if (running)
+    add_live_attach (plan, flags);
   plan->strict = plan->steps->len;
   return plan;
 }
 
 MfpPlan *
-mfp_plan_verify (MfpCard *card, const char *bus, gboolean enumerate)
+mfp_plan_verify (MfpCard *card, const MfpRunning *running, MfpPlanFlags flags)
 {
-  MfpPlan *plan = plan_new (card);
+  MfpPlan *plan = plan_new (card, running);
 
-  plan->bus = g_strdup (bus);
-  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
-  if (enumerate)
-    add_step (plan, MFP_STEP_ENUMERATE, NULL, NULL);
+  add_common_step (plan, MFP_STEP_VERIFY);
+  add_enumeration (plan, flags);
   plan->strict = plan->steps->len;
   return plan;
 }
 
 MfpPlan *
-mfp_plan_mend (MfpCard *card, const char *bus, const GPtrArray *lost)
+mfp_plan_repair (MfpCard *card, const MfpRunning *running, const GPtrArray *lost)
 {
-  MfpPlan *plan = plan_new (card);
+  MfpPlan *plan = plan_new (card, running);
 
-  plan->bus = g_strdup (bus);
   for (guint i = 0; i < lost->len; i++)
-    add_step (plan, MFP_STEP_HOLD, g_ptr_array_index (lost, i), NULL);
-  add_step (plan, MFP_STEP_VERIFY, NULL, NULL);
-  return plan; /* nothing strict: a hold that worked is not taken back */
+    add_step (plan, MFP_STEP_PREPARE, g_ptr_array_index (lost, i), NULL);
+  add_common_step (plan, MFP_STEP_VERIFY);
+  return plan; /* no step is strict: what libvirt owns again stays so */
 }
 
-static void
-add_live_detach (MfpPlan *plan)
-{
-  MfpFunction *first = mfp_card_find_guest (plan->card, 0);
-
-  plan->record = mfp_card_to_record (plan->card, TRUE);
-  add_step (plan, MFP_STEP_LEAVING, NULL, NULL);
-  if (first)
-    add_step (plan, MFP_STEP_EJECT, first, NULL);
-  else
-    add_steps (plan, MFP_STEP_EJECT, queued);
-  plan->strict = plan->steps->len;
-  add_steps (plan, MFP_STEP_DROP, every);
-  add_steps (plan, MFP_STEP_GIVE_BACK, to_return);
-  add_step (plan, MFP_STEP_FORGET, NULL, NULL);
-}
-
-/* A step with the XML that the domain has for each function, the last first. */
+/* The domain's own XML of each function, the last first. */
 static void
 add_config_detach (MfpPlan *plan, MfpCard *persistent)
 {
   plan->persistent = persistent;
-  for (guint i = persistent ? persistent->functions->len : 0; i-- > 0;)
+  for (guint i = persistent->functions->len; i-- > 0;)
     {
-      MfpFunction *function = g_ptr_array_index (persistent->functions, i);
+      const MfpFunction *function = g_ptr_array_index (persistent->functions, i);
 
       add_step (plan, MFP_STEP_CONFIG_DETACH, function, g_strdup (function->xml));
     }
 }
 
-MfpPlan *
-mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent)
+static void
+add_live_detach (MfpPlan *plan)
 {
-  MfpPlan *plan = plan_new (card);
-
-  add_config_detach (plan, persistent);
+  plan->record = mfp_card_to_detaching_record (plan->card);
+  add_common_step (plan, MFP_STEP_DETACHING);
+  add_common_step (plan, MFP_STEP_EJECT);
   plan->strict = plan->steps->len;
-  if (live)
+  add_common_step (plan, MFP_STEP_DROP);
+  add_common_step (plan, MFP_STEP_REATTACH);
+  add_common_step (plan, MFP_STEP_FORGET);
+}
+
+MfpPlan *
+mfp_plan_detach (MfpCard *card, const MfpRunning *running, MfpCard *persistent)
+{
+  MfpPlan *plan = plan_new (card ? card : mfp_card_new (), running);
+
+  if (persistent)
+    add_config_detach (plan, persistent);
+  plan->strict = plan->steps->len;
+  if (card)
     add_live_detach (plan);
   return plan;
 }
@@ -252,48 +284,76 @@ mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent)
 MfpPlan *
 mfp_plan_reclaim (MfpCard *card)
 {
-  MfpPlan *plan = plan_new (card);
+  MfpPlan *plan = plan_new (card, NULL);
 
-  plan->host_only = TRUE;
-  add_steps (plan, MFP_STEP_GIVE_BACK, every);
+  add_common_step (plan, MFP_STEP_REATTACH);
   return plan;
 }
 
-GArray *
-mfp_plan_returning (const MfpPlan *plan)
+/* libvirt itself reattaches managed functions, and may fail to: the plan verifies that. */
+gboolean
+mfp_plan_returns (const MfpPlan *plan, const MfpFunction *function)
 {
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-
-  for (guint i = 0; i < plan->steps->len; i++)
-    {
-      const MfpStep *step = g_ptr_array_index (plan->steps, i);
-
-      if (step->kind == MFP_STEP_GIVE_BACK)
-        g_array_append_val (addresses, step->function->host);
-    }
-  return addresses;
+  return !plan->domain_id || function->take || function->managed;
 }
 
-MfpStepKind
-mfp_step_inverse (MfpStepKind kind)
+gboolean
+mfp_step_inverse (const MfpStep *step, MfpStep *inverse)
 {
-  return kinds[kind].inverse;
+  const StepRule *rule = &rules[step->kind];
+
+  *inverse = (MfpStep){
+    .kind = rule->inverse,
+    .function = rule->inverse_for_all ? NULL : step->function,
+    .xml = step->xml,
+  };
+  return rule->inverse != NOTHING;
+}
+
+gboolean
+mfp_step_equal (const MfpStep *a, const MfpStep *b)
+{
+  return a->kind == b->kind && a->function == b->function;
 }
 
 const char *
 mfp_step_name (MfpStepKind kind)
 {
-  return kinds[kind].name;
+  return rules[kind].name;
 }
 
 char *
 mfp_step_describe (const MfpStep *step)
 {
-  g_autofree char *function = step->function ? mfp_function_describe (step->function)
-                                             : g_strdup ("a function");
-  g_auto (GStrv) parts = g_strsplit (kinds[step->kind].text, "%s", 2);
+  const StepRule *rule = &rules[step->kind];
+  g_autofree char *function = step->function ? mfp_function_describe (step->function) : NULL;
+  g_auto (GStrv) parts = NULL;
 
+  if (!function)
+    return g_strdup (rule->text_for_all ? rule->text_for_all : rule->text);
+  parts = g_strsplit (rule->text, "%s", 2);
   return g_strjoinv (function, parts);
+}
+
+static void
+append_step (GString *text, const MfpStep *step)
+{
+  g_autofree char *description = mfp_step_describe (step);
+
+  g_string_append_printf (text, "would %s, unless that is done already\n", description);
+}
+
+/* The person wants to know which functions go back to their host drivers. */
+static void
+append_reattachments (GString *text, const MfpPlan *plan)
+{
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+
+      if (mfp_plan_returns (plan, function))
+        append_step (text, &(MfpStep){ .kind = MFP_STEP_REATTACH, .function = function });
+    }
 }
 
 char *
@@ -303,9 +363,12 @@ mfp_plan_describe (const MfpPlan *plan)
 
   for (guint i = 0; i < plan->steps->len; i++)
     {
-      g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, i));
+      const MfpStep *step = g_ptr_array_index (plan->steps, i);
 
-      g_string_append_printf (text, "would %s, if it is not so\n", step);
+      if (step->kind == MFP_STEP_REATTACH && !step->function)
+        append_reattachments (text, plan);
+      else
+        append_step (text, step);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is to be done, as data: ordered steps, each with the kind of step that
- * undoes it. Nothing here touches anything.
+ * What is to be done, as data: ordered steps, each with the step that undoes it. Nothing
+ * here touches anything.
  */
 #pragma once
 
@@ -11,32 +11,33 @@
  * MfpStepKind:
  * @MFP_STEP_CONFIG_PORT: add a port to the persistent XML
  * @MFP_STEP_CONFIG_ATTACH: add a function to the persistent XML
- * @MFP_STEP_RECORD: write down what will be taken
- * @MFP_STEP_CLAIM: stand back if another run's record names one of them: of two
- *   that both wrote before they looked, at least one sees the other
- * @MFP_STEP_TAKE: bind a function to VFIO
- * @MFP_STEP_HOLD: attach it live, not visible to the guest: libvirt prepares
- *   its access and owns it from here on
- * @MFP_STEP_QUEUE: tell QEMU of a non-zero function, which shows it to the
- *   guest only when function 0 comes
+ * @MFP_STEP_RECORD: record in the domain what will be taken
+ * @MFP_STEP_CLAIM: fail if the record of another run names one of the functions: of two
+ *   runs that both wrote before they looked, at least one sees the other
+ * @MFP_STEP_TAKE: detach a function from its host driver, and bind it to VFIO
+ * @MFP_STEP_PREPARE: attach a function live as unassigned: libvirt gives QEMU access to
+ *   it, and owns it from then on
+ * @MFP_STEP_CHECK_ALIASES: check that libvirt knows the unassigned functions by the aliases
+ *   that QEMU will get as ids
+ * @MFP_STEP_QUEUE: have QEMU queue a non-zero function, which it shows to the guest only
+ *   when function 0 comes
  * @MFP_STEP_PLUG: attach function 0 live: the guest sees the card
- * @MFP_STEP_LEAVING: note down that the card is to leave
- * @MFP_STEP_VERIFY: ask libvirt and QEMU that all is where it should be
- * @MFP_STEP_ENUMERATE: wait until the guest has assigned BARs
+ * @MFP_STEP_VERIFY: check in libvirt and in QEMU that each function is in its place
+ * @MFP_STEP_ENUMERATE: wait until the guest has assigned addresses to the BARs
+ * @MFP_STEP_DETACHING: record that the card is being detached
  *
- * and what undoes them:
+ * and those which undo them, detach or recover. These look at the state first, and do
+ * nothing where their goal is reached:
  *
- * @MFP_STEP_EJECT: ask QEMU, and through it the guest, to let the slot go, and
- *   wait until QEMU has none of its functions
- * @MFP_STEP_DROP: have libvirt forget a function that QEMU does not have
- * @MFP_STEP_UNPLUG: both, for function 0
- * @MFP_STEP_GIVE_BACK: return a function to its host driver, verified
+ * @MFP_STEP_EJECT: request the removal of the slot, and wait until QEMU has none of the
+ *   functions
+ * @MFP_STEP_DROP: have libvirt drop a function that QEMU does not have, or all of them
+ * @MFP_STEP_UNPLUG: eject the slot, and have libvirt drop function 0
+ * @MFP_STEP_REATTACH: reattach a function to its host driver, or all of those that the
+ *   plan has to return, and verify that
  * @MFP_STEP_FORGET: remove the record
- * @MFP_STEP_STAYING: note down that the card stays, after all
+ * @MFP_STEP_NOT_DETACHING: record that the card stays
  * @MFP_STEP_CONFIG_DETACH, @MFP_STEP_CONFIG_UNPORT
- *
- * The second group looks at the state first: a step whose goal is reached
- * does nothing, so it serves to undo, to detach and to recover.
  */
 typedef enum
 {
@@ -45,47 +46,65 @@ typedef enum
   MFP_STEP_RECORD,
   MFP_STEP_CLAIM,
   MFP_STEP_TAKE,
-  MFP_STEP_HOLD,
+  MFP_STEP_PREPARE,
+  MFP_STEP_CHECK_ALIASES,
   MFP_STEP_QUEUE,
   MFP_STEP_PLUG,
-  MFP_STEP_LEAVING,
   MFP_STEP_VERIFY,
   MFP_STEP_ENUMERATE,
+  MFP_STEP_DETACHING,
   MFP_STEP_EJECT,
   MFP_STEP_DROP,
   MFP_STEP_UNPLUG,
-  MFP_STEP_GIVE_BACK,
+  MFP_STEP_REATTACH,
   MFP_STEP_FORGET,
-  MFP_STEP_STAYING,
+  MFP_STEP_NOT_DETACHING,
   MFP_STEP_CONFIG_DETACH,
   MFP_STEP_CONFIG_UNPORT,
   MFP_STEP_KINDS,
 } MfpStepKind;
 
-#define MFP_STEP_NOTHING MFP_STEP_KINDS /* undoes a step that changes nothing */
-
 /**
  * MfpStep:
- * @function: (nullable): which function; owned by one of the plan's cards
- * @xml: (nullable): the device, of steps on the persistent XML
+ * @function: (nullable): which function; NULL: the whole card, or none. Owned by one of
+ *   the plan's cards
+ * @xml: (nullable): the device, of steps on the persistent XML. Owned by the step
  */
 typedef struct
 {
   MfpStepKind kind;
-  MfpFunction *function;
+  const MfpFunction *function;
   char *xml;
 } MfpStep;
 
+/* How QEMU wants the removal of a card to be requested. */
+typedef enum
+{
+  MFP_UNPLUG_SLOT, /* function 0 takes the others along */
+  MFP_UNPLUG_EACH, /* each function, function 0 last: pseries before QEMU 4.2 */
+} MfpUnplug;
+
+/**
+ * MfpRunning:
+ * @id: of the running domain, another one at each start
+ * @bus: (nullable): QEMU's name of the bus that the slot is on, where something is plugged
+ *
+ * The running guest that a plan is made for.
+ */
+typedef struct
+{
+  const char *id;
+  const char *bus;
+  MfpUnplug unplug;
+} MfpRunning;
+
 /**
  * MfpPlan:
- * @card: what it is about
- * @persistent: (nullable): the same in the persistent XML
- * @record: (nullable): what MFP_STEP_RECORD or LEAVING writes and FORGET
- *   removes
- * @host_only: no domain has to do with it
- * @bus: (nullable): QEMU's name of the bus that the slot is on
- * @unplug_each: QEMU wants each function asked away, function 0 last, instead
- *   of function 0 alone: pseries before QEMU 4.2
+ * @card: what the running guest has, or is to have, of it
+ * @persistent: (nullable): the same in the persistent XML, where that is another card
+ * @record: (nullable): what RECORD or DETACHING writes and FORGET removes
+ * @domain_id: (nullable): the id of the running domain; NULL: no running domain is changed
+ * @bus: (nullable): see MfpRunning
  * @steps: (element-type MfpStep)
  * @strict: how many leading steps are undone when one of them fails; of those
  *   after, each is tried, whatever became of the others
@@ -95,70 +114,75 @@ typedef struct
   MfpCard *card;
   MfpCard *persistent;
   MfpRecord *record;
+  char *domain_id;
   char *bus;
+  MfpUnplug unplug;
   GPtrArray *steps;
   guint strict;
-  gboolean host_only;
-  gboolean unplug_each;
 } MfpPlan;
 
 void mfp_plan_free (MfpPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpPlan, mfp_plan_free)
 
+/* What a plan includes besides what is always there. */
+typedef enum
+{
+  MFP_PLAN_DEFAULT = 0,
+  MFP_PLAN_CONFIG = 1 << 0,    /* change the persistent XML; the card's port first */
+  MFP_PLAN_ENUMERATE = 1 << 1, /* wait until the guest has assigned addresses to the BARs */
+} MfpPlanFlags;
+
 /**
  * mfp_plan_attach:
  * @card: (transfer full): with slot, aliases and drivers
- * @bus: (nullable): QEMU's name of the slot's bus; NULL: leave the running
- *   guest alone
- * @config: change the persistent XML; its port first, if the card has one
- * @enumerate: wait for the guest's BARs
+ * @running: (nullable): NULL: leave the running guest alone
  */
-MfpPlan *mfp_plan_attach (MfpCard *card, const char *bus, gboolean config,
-                          gboolean enumerate);
+MfpPlan *mfp_plan_attach (MfpCard *card, const MfpRunning *running, MfpPlanFlags flags);
 
-/* Only verifies that the running guest has @card (transfer full), whose
- * functions have the aliases that the domain knows; and waits for BARs. */
-MfpPlan *mfp_plan_verify (MfpCard *card, const char *bus, gboolean enumerate);
+/* Only verifies that the running guest has @card (transfer full), whose functions have the
+ * aliases that the domain knows. */
+MfpPlan *mfp_plan_verify (MfpCard *card, const MfpRunning *running, MfpPlanFlags flags);
 
 /**
- * mfp_plan_mend:
+ * mfp_plan_repair:
  * @card: (transfer full): as its record has it; the guest has all of it
  * @lost: (element-type MfpFunction): functions of @card that libvirt no longer
  *   lists, though QEMU has them: somebody detached them by hand
  *
- * Has libvirt hold them again.
+ * Has libvirt own them again.
  */
-MfpPlan *mfp_plan_mend (MfpCard *card, const char *bus, const GPtrArray *lost);
+MfpPlan *mfp_plan_repair (MfpCard *card, const MfpRunning *running, const GPtrArray *lost);
 
 /**
  * mfp_plan_detach:
- * @card: (transfer full): as the guest has it
- * @live: change the running guest
+ * @card: (transfer full) (nullable): as the running guest has it; NULL: leave that alone
+ * @running: (nullable): given with @card
  * @persistent: (transfer full) (nullable): the card as the persistent XML has
  *   it, to be removed there
  *
- * Also what finishes an attach that was interrupted by taking it back.
+ * Also what finishes an attach that was interrupted by undoing it.
  */
-MfpPlan *mfp_plan_detach (MfpCard *card, gboolean live, MfpCard *persistent);
+MfpPlan *mfp_plan_detach (MfpCard *card, const MfpRunning *running, MfpCard *persistent);
 
-/* Gives each function of @card (transfer full) back to its host driver, which
- * no domain has. */
+/* Reattaches each function of @card (transfer full), which no domain has, to its host
+ * driver. */
 MfpPlan *mfp_plan_reclaim (MfpCard *card);
 
-/* What undoes a step of @kind, or %MFP_STEP_NOTHING. */
-MfpStepKind mfp_step_inverse (MfpStepKind kind);
+/* Whether the plan reattaches @function of its card. */
+gboolean mfp_plan_returns (const MfpPlan *plan, const MfpFunction *function);
 
-/* One word for programs: "take", "give-back". */
+/* What undoes @step, in *@inverse, which refers to the same function and XML. FALSE: there is
+ * nothing to undo. */
+gboolean mfp_step_inverse (const MfpStep *step, MfpStep *inverse);
+
+/* Whether two steps do the same. */
+gboolean mfp_step_equal (const MfpStep *a, const MfpStep *b);
+
+/* One word for programs: "take", "reattach". */
 const char *mfp_step_name (MfpStepKind kind);
 
-/* The host addresses of what @plan gives back: (element-type MfpPciAddress); the caller
- * owns it. */
-GArray *mfp_plan_returning (const MfpPlan *plan);
-
-/* The steps of @plan, a line each, for a dry run of what looks first; the
- * caller frees. */
+/* The steps of @plan, a line each, for a dry run; the caller frees. */
 char *mfp_plan_describe (const MfpPlan *plan);
 
-/* "take 0000:01:00.1 from e1000e": for progress and messages; the caller
- * frees. */
+/* "take 0000:01:00.1 from its host driver": for progress and messages; the caller frees. */
 char *mfp_step_describe (const MfpStep *step);

@@ -1,11 +1,57 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether a card may be attached: everything that can be refused before
- * anything is touched. All errors are MFP_ERROR_REFUSED.
+ * Everything that is refused before anything is touched, whichever command asks. All
+ * errors are MFP_ERROR_REFUSED.
  */
 #pragma once
 
 #include "model/card.h"
+#include "model/qmp.h"
+
+/* ---- preflight-host.c: what the host and its other domains say ---- */
+
+/**
+ * mfp_preflight_host:
+ * @devices: (element-type MfpHostFunction): the functions of the card's devices
+ * @others: (element-type MfpHostFunction): further members of their groups
+ * @form: whether the card is to be plugged now, or at the next start
+ *
+ * Checks what the host says of each function: that it is there, no bridge, has
+ * an IOMMU group which the guest can own, and that its driver suits `managed`.
+ */
+gboolean mfp_preflight_host (const MfpCard *card, const GPtrArray *devices,
+                             const GPtrArray *others, MfpForm form, GError **error);
+
+/* Whether @host is a function of @card, or shares an IOMMU group with one. */
+gboolean mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host);
+
+/* Refuses when one of @guests (element-type MfpGuest) has one of @functions
+ * (element-type MfpHostFunction), or its record names one. */
+gboolean mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests,
+                                GError **error);
+
+/* ---- preflight-guest.c: what the domain says, for an attach ---- */
+
+/* Refuses a domain of a libvirt driver that only plays a hypervisor. */
+gboolean mfp_preflight_driver (const MfpGuest *guest, GError **error);
+
+/* Checks the kind of domain: QEMU or KVM, on a supported architecture. */
+gboolean mfp_preflight_guest (const MfpGuest *guest, GError **error);
+
+/* Which unfinished runs matter. */
+typedef enum
+{
+  MFP_UNFINISHED_ANY,
+  MFP_UNFINISHED_DETACH,
+} MfpUnfinished;
+
+/* Refuses a card that another run is working on, or was working on when it was
+ * interrupted: only its record tells where the functions came from. */
+gboolean mfp_preflight_unfinished (const MfpCard *card, const MfpGuest *guest,
+                                   MfpUnfinished which, GError **error);
+
+/* Refuses when the running @guest has one of the card's functions, in whatever way. */
+gboolean mfp_preflight_absent (const MfpCard *card, const MfpGuest *guest, GError **error);
 
 /* How much of a card a guest has already. */
 typedef enum
@@ -16,35 +62,29 @@ typedef enum
 } MfpPresence;
 
 /**
- * mfp_preflight_host:
- * @card: its functions get the driver they have now, and whether they have
- *   to be taken from it
- * @devices: (element-type MfpHostFunction): the functions of its devices
- * @others: (element-type MfpHostFunction): further members of their groups
- * @live: whether they are to be plugged now, and not at the next start
- *
- * Checks what the host says of each function: that it is there, no bridge, has
- * an IOMMU group which the guest can own, and that its driver suits `managed`.
- */
-gboolean mfp_preflight_host (MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
-                         gboolean live, GError **error);
-
-/* Whether @host is a function of @card, or shares an IOMMU group with one. */
-gboolean mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host);
-
-/* Refuses when one of @guests (element-type MfpGuest) has one of @functions
- * (element-type MfpHostFunction), or an attach to it has one in hand. */
-gboolean mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error);
-
-/* Checks the kind of domain: QEMU or KVM, on an architecture and a machine
- * that plan.h knows. */
-gboolean mfp_preflight_guest (const MfpGuest *guest, GError **error);
-
-/**
- * mfp_card_presence:
- * @difference: (out): for %MFP_PARTIAL, what is there and what is not; the
- *   caller frees
+ * mfp_preflight_presence:
+ * @form: which form of the domain @guest is
+ * @presence: (out): %MFP_ABSENT or %MFP_PRESENT
  * @slot: (out): for %MFP_PRESENT, where
+ *
+ * Finds out whether @guest has the card. Refuses when it has a part of it.
  */
-MfpPresence mfp_card_presence (const MfpCard *card, const MfpGuest *guest,
-                               MfpPciAddress *slot, char **difference);
+gboolean mfp_preflight_presence (const MfpCard *card, const MfpGuest *guest, MfpForm form,
+                                 MfpPresence *presence, MfpPciAddress *slot, GError **error);
+
+/* ---- preflight-detach.c: what may be detached together ---- */
+
+/* The record of an attach that names one of @selections, or NULL. */
+const MfpRecord *mfp_preflight_find_record (const MfpGuest *guest, const GArray *selections);
+
+/* Refuses functions that attaches brought into several slots. The XML may show no slot of
+ * an attach that was interrupted. */
+gboolean mfp_preflight_records (const MfpGuest *guest, const GArray *selections, GError **error);
+
+/* Refuses functions in several guest slots: each slot is a card of its own. */
+gboolean mfp_preflight_one_slot (const MfpCard *card, const MfpGuest *guest, GError **error);
+
+/* Refuses when the slot holds something that @selections do not name. @pci: (nullable)
+ * (element-type MfpQemuDevice): QEMU's devices */
+gboolean mfp_preflight_consent (const MfpCard *card, const MfpGuest *guest,
+                                const GArray *selections, const GPtrArray *pci, GError **error);

@@ -4,15 +4,14 @@
  */
 #pragma once
 
-#include "libvirt/ops.h"
-#include "model/guest-pci.h"
+#include "libvirt/connection.h"
 #include "plan/plan.h"
 
 /**
  * MfpObserver:
  * @begin: a step begins; @undo: it undoes one
  * @end: that step has ended; @failure: (nullable)
- * @wait: it goes on waiting: @elapsed of @limit microseconds
+ * @wait: the step goes on waiting, for at most @limit microseconds in all
  * @note: something that the person may want to know
  *
  * Is told of a run as it goes.
@@ -21,7 +20,7 @@ typedef struct
 {
   void (*begin) (gpointer data, const MfpStep *step, gboolean undo);
   void (*end) (gpointer data, const GError *failure);
-  void (*wait) (gpointer data, gint64 elapsed, gint64 limit);
+  void (*wait) (gpointer data, gint64 limit);
   void (*note) (gpointer data, const char *text);
   gpointer data;
 } MfpObserver;
@@ -31,16 +30,13 @@ typedef struct
  * @domain: (nullable): the domain's name, for messages; NULL: none is involved
  * @timeout: microseconds; how long each wait for the guest, for QEMU or for
  *   the host may take
- * @observer: (nullable)
- * @seen: (transfer full): the running domain and what QEMU has, as they were seen for
- *   the plan; or nothing
+ * @observer: whom to tell
  */
 typedef struct
 {
   const char *domain;
   gint64 timeout;
   const MfpObserver *observer;
-  MfpView seen;
 } MfpExecuteOptions;
 
 /**
@@ -56,5 +52,5 @@ typedef struct
  * message lists where each function is; MFP_ERROR_ALIAS_TAKEN: another run has
  * the slot, and all was undone; anything else: failed, and all was undone.
  */
-gboolean mfp_execute (const MfpPlan *plan, MfpOps *ops, const MfpExecuteOptions *options,
+gboolean mfp_execute (const MfpPlan *plan, MfpLibvirt *libvirt, const MfpExecuteOptions *options,
                       GError **error);

@@ -1,87 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One run of a plan: what it has seen, and how it waits. For execute.c and the
- * steps.
+ * What every step of a run is given, and what several steps do. A run keeps nothing of
+ * what it saw: each step reads what it needs.
  */
 #pragma once
 
-#include "base/error.h"
-#include "model/guest-pci.h"
+#include "libvirt/domain.h"
 #include "run/execute.h"
 
-/**
- * MfpRun:
- * @started: the id of the running domain when the run began; NULL: not known
- * @seen: the live domain, and what QEMU has, as last read; emptied by whatever changes
- *   it
- * @was_in_qemu: (element-type utf8): aliases whose removal QEMU reports
- * @awaited: (element-type utf8): those of them that were asked away
- * @asked: this run's request that the slot go was accepted
- * @home: (element-type MfpFunction): what was seen on its host driver when all
- *   were given back at once
- * @tried_all: that was tried
- * @ended: the domain ended meanwhile, so nothing of it needs undoing
- * @noted: this run may have written down that the card is leaving
- * @overtaken: another run removed the record that this one is about
- * @undoing: a signal no longer stops the run
- */
+/* One run of a plan. */
 typedef struct
 {
   const MfpPlan *plan;
-  MfpOps *ops;
+  MfpLibvirt *libvirt;
   const MfpExecuteOptions *options;
-  char *started;
-  MfpView seen;
-  GHashTable *was_in_qemu;
-  GHashTable *awaited;
-  GHashTable *home;
-  gboolean tried_all;
-  gboolean ended;
-  gboolean noted;
-  gboolean overtaken;
-  gboolean undoing;
-  gboolean asked;
 } MfpRun;
 
-void mfp_run_init (MfpRun *run, const MfpPlan *plan, MfpOps *ops,
-                   const MfpExecuteOptions *options);
-void mfp_run_clear (MfpRun *run);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MfpRun, mfp_run_clear)
+/**
+ * MfpPhase:
+ * @MFP_PHASE_STRICT: if the step fails, the run undoes the steps before it; a signal
+ *   stops it
+ * @MFP_PHASE_UNDO: the step undoes another; a signal does not stop it
+ * @MFP_PHASE_FINISH: there is no way back; a signal does not stop it
+ *
+ * Which part of a run a step belongs to.
+ */
+typedef enum
+{
+  MFP_PHASE_STRICT,
+  MFP_PHASE_UNDO,
+  MFP_PHASE_FINISH,
+} MfpPhase;
 
-/* The running domain, as last read or read again; owned by the run. It must
- * be the one that the run began with: MFP_ERROR_DOMAIN_GONE. */
-const MfpGuest *mfp_run_look (MfpRun *run, GError **error);
-const MfpGuest *mfp_run_look_again (MfpRun *run, GError **error);
+/* The running domain as it is now; the caller frees. It must be the one that the plan was
+ * made for: MFP_ERROR_DOMAIN_GONE. */
+MfpGuest *mfp_run_read_guest (const MfpRun *run, GError **error);
 
-/* Reads it again, and asks QEMU: @seen has it then. */
-const MfpGuest *mfp_run_look_at (MfpRun *run, MfpLook what, GError **error);
-
-/* It together with the devices that QEMU has: as last read together, or read again, for
- * a run that will wait for the guest. */
-const MfpGuest *mfp_run_look_at_both (MfpRun *run, GError **error);
-const MfpGuest *mfp_run_look_at_both_again (MfpRun *run, GError **error);
-
-/* To be called by what changes the domain; it is before every wait. */
-void mfp_run_forget_seen (MfpRun *run);
-
-/* The hostdev of @function that this tool, or this plan, knows by its alias:
- * a stranger's use of the host function is not it. */
+/* The hostdev of @function in @guest, which is ours if it has the function's alias; NULL:
+ * there is none, or it belongs to somebody else. */
 const MfpGuestDevice *mfp_run_find_hostdev (const MfpGuest *guest, const MfpFunction *function);
 
-/* Looks at the state and nudges it. Sets @done when the goal is reached. */
-typedef gboolean (*MfpApproach) (MfpRun *run, gpointer data, gboolean *done, GError **error);
+/* Tells the person @text. */
+void mfp_run_note (const MfpRun *run, const char *text);
 
-/**
- * mfp_run_approach:
- * @approach: called until it is done
- * @late: the code of the error when time is up
- *
- * Waits for events in between. Lives with errors that pass by themselves, and
- * with a few that may not; the last is in the message when time is up.
- */
-gboolean mfp_run_approach (MfpRun *run, MfpApproach approach, gpointer data, MfpError late,
-                           GError **error);
-
-/* The outcome of something that the end of the domain makes needless: that
- * takes away @failure (transfer full). */
-gboolean mfp_run_or_ended (MfpRun *run, gboolean done, GError *failure, GError **error);
+/* Turns a failure because the domain ended, after which there is nothing left to do, into
+ * success. @failure: (transfer full) (nullable): why it was not @done */
+gboolean mfp_run_done_or_ended (gboolean done, GError *failure, GError **error);

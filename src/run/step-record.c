@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The notes that a run leaves in the domain. */
+/* What a run records in the domain. */
 #include "config.h"
 
 #include "run/steps.h"
 
 #include "base/error.h"
+#include "run/poll.h"
 
 #include <string.h>
 
@@ -21,152 +22,171 @@ find_record (const MfpGuest *guest, const char *id)
   return NULL;
 }
 
-typedef const MfpGuest *(*Look) (MfpRun *run, GError **error);
-
-/* Of two detaches of one card both do what is left to do; the one that finds
- * the record gone says, once, that it was not alone. That its request was accepted
- * does not tell: QEMU may accept a second one. */
 static gboolean
-is_overtaken (MfpRun *run, Look look)
-{
-  const char *id = run->plan->card->record_id;
-  gboolean unsure = id && !run->ended && !run->overtaken;
-  const MfpGuest *guest = unsure ? look (run, NULL) : NULL;
-
-  if (!guest || find_record (guest, id))
-    return run->overtaken;
-  run->overtaken = TRUE;
-  if (run->options->observer)
-    run->options->observer->note (run->options->observer->data,
-                                  "another run detached it at the same time");
-  return TRUE;
-}
-
-static gboolean
-approach_forgotten (MfpRun *run, gpointer uri, gboolean *done, GError **error)
-{
-  *done = run->ops->set_metadata (run->ops, uri, NULL, error);
-  return *done;
-}
-
-/* Whether the record that the run is about is there no more. It is asked for by itself:
- * the whole XML is much longer. */
-static gboolean
-record_has_gone (MfpRun *run)
-{
-  const char *id = run->ended || run->overtaken ? NULL : run->plan->card->record_id;
-  g_autofree char *uri = id ? mfp_record_uri (id) : NULL;
-  g_autoptr (GError) local = NULL;
-  g_autofree char *record = uri ? run->ops->metadata (run->ops, uri, &local) : NULL;
-
-  return !record && mfp_error_is (local, MFP_ERROR_NOT_FOUND);
-}
-
-gboolean
-mfp_step_forget (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
-{
-  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
-  GError *local = NULL;
-  gboolean done;
-
-  done = run->overtaken || run->ended
-         || (record_has_gone (run) && is_overtaken (run, mfp_run_look_again))
-         || mfp_run_approach (run, approach_forgotten, uri, MFP_ERROR_FAILED, &local);
-  return mfp_run_or_ended (run, done, local, error);
-}
-
-static gboolean
-write_record (MfpRun *run, const MfpRecord *record, GError **error)
+write_record (const MfpRun *run, const MfpRecord *record, GError **error)
 {
   g_autofree char *uri = mfp_record_uri (record->id);
   g_autofree char *xml = mfp_record_format (record);
 
-  return run->ops->set_metadata (run->ops, uri, xml, error);
+  return mfp_domain_set_metadata (run->libvirt, uri, xml, error);
 }
 
 gboolean
-mfp_note_leaving (MfpRun *run, GError **error)
-{
-  MfpRecord leaving;
-
-  if (!run->plan->record || run->plan->record->leaving)
-    return TRUE;
-  leaving = *run->plan->record;
-  leaving.leaving = TRUE;
-  return write_record (run, &leaving, error);
-}
-
-/* Another run may have written the same down, and remove it any moment: it must not
- * come back then. */
-static gboolean
-is_noted (const MfpRun *run)
-{
-  const MfpRecord *record = run->seen.live ? find_record (run->seen.live, run->plan->record->id) : NULL;
-  g_autofree char *theirs = record ? mfp_record_format (record) : NULL;
-  g_autofree char *ours = mfp_record_format (run->plan->record);
-
-  return g_strcmp0 (theirs, ours) == 0;
-}
-
-gboolean
-mfp_step_leaving (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
-{
-  GError *local = NULL;
-  gboolean done = is_overtaken (run, mfp_run_look_at_both) || is_noted (run);
-
-  if (!done)
-    {
-      run->noted = TRUE;
-      done = write_record (run, run->plan->record, &local);
-    }
-  return mfp_run_or_ended (run, done, local, error);
-}
-
-/* Back to the record of the attach, or to none where there was none; what another
- * run wrote or removed stays as it is. */
-gboolean
-mfp_step_staying (MfpRun *run, const MfpStep *step, GError **error)
-{
-  g_autoptr (MfpRecord) record = NULL;
-
-  if (!run->noted || is_overtaken (run, mfp_run_look_again))
-    return TRUE;
-  if (run->ended || !run->plan->card->record_id)
-    return mfp_step_forget (run, step, error);
-  record = mfp_card_to_record (run->plan->card, FALSE);
-  return write_record (run, record, error);
-}
-
-gboolean
-mfp_step_record (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+mfp_step_record (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
+                 MfpPhase phase G_GNUC_UNUSED, GError **error)
 {
   return write_record (run, run->plan->record, error);
 }
 
-/* Fails when a record other than ours names one of our host functions. */
+/* Fails when @other, the record of another run, names one of our host functions. */
+static gboolean
+check_other (const MfpRecord *ours, const MfpRecord *other, GError **error)
+{
+  for (guint i = 0; i < ours->functions->len; i++)
+    {
+      const MfpRecordFunction *function = g_ptr_array_index (ours->functions, i);
+      g_autofree char *host = mfp_pci_address_format (&function->host);
+
+      if (!mfp_record_find (other, &function->host))
+        continue;
+      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
+                   "another virt-mfplug is attaching host function %s to this domain", host);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
-mfp_step_claim (MfpRun *run, const MfpStep *step G_GNUC_UNUSED, GError **error)
+mfp_step_claim (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
+                MfpPhase phase G_GNUC_UNUSED, GError **error)
 {
   const MfpRecord *ours = run->plan->record;
-  const MfpGuest *guest = mfp_run_look_again (run, error);
+  g_autoptr (MfpGuest) guest = mfp_run_read_guest (run, error);
+
+  for (guint i = 0; guest && i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      if (strcmp (record->id, ours->id) != 0 && !check_other (ours, record, error))
+        return FALSE;
+    }
+  return guest != NULL;
+}
+
+/* Whether another run has removed the record that the attach wrote, or has recorded the
+ * same detach. What that run wrote or removed stays as it is. */
+static gboolean
+is_left_to_other (const MfpPlan *plan, const MfpGuest *guest)
+{
+  const MfpRecord *record = find_record (guest, plan->record->id);
+
+  return record ? record->detaching != NULL : plan->card->record_id != NULL;
+}
+
+gboolean
+mfp_step_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
+                    MfpPhase phase G_GNUC_UNUSED, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (MfpGuest) guest = mfp_run_read_guest (run, &local);
+  gboolean done = guest
+                  && (is_left_to_other (run->plan, guest)
+                      || write_record (run, run->plan->record, &local));
+
+  return mfp_run_done_or_ended (done, local, error);
+}
+
+gboolean
+mfp_record_undoing (const MfpRun *run, GError **error)
+{
+  g_autoptr (MfpRecord) record = NULL;
+
+  if (run->plan->record->detaching)
+    return TRUE;
+  record = mfp_card_to_detaching_record (run->plan->card);
+  g_free (record->id);
+  record->id = g_strdup (run->plan->record->id);
+  return write_record (run, record, error);
+}
+
+/* Whether the record says that this very run detaches the card. */
+static gboolean
+is_ours (const MfpPlan *plan, const MfpGuest *guest)
+{
+  const MfpRecord *record = find_record (guest, plan->record->id);
+
+  return record && g_strcmp0 (record->detaching, plan->record->detaching) == 0;
+}
+
+/* Removes the record that the run wrote. */
+static gboolean
+remove_record (const MfpRun *run, GError **error)
+{
+  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
+
+  return mfp_domain_set_metadata (run->libvirt, uri, NULL, error);
+}
+
+static gboolean
+check_restored (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+                gboolean *done, GError **error)
+{
+  g_autoptr (MfpGuest) guest = mfp_run_read_guest (run, error);
+  g_autoptr (MfpRecord) record = NULL;
 
   if (!guest)
     return FALSE;
-  for (guint i = 0; i < guest->records->len; i++)
+  if (!is_ours (run->plan, guest))
+    *done = TRUE;
+  else if (!run->plan->card->record_id)
+    *done = remove_record (run, error);
+  else
     {
-      const MfpRecord *other = g_ptr_array_index (guest->records, i);
-
-      for (guint j = 0; strcmp (other->id, ours->id) != 0 && j < ours->functions->len; j++)
-        {
-          const MfpRecordFunction *function = g_ptr_array_index (ours->functions, j);
-          g_autofree char *host = mfp_pci_address_format (&function->host);
-
-          if (!mfp_record_find (other, &function->host))
-            continue;
-          g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
-                       "another attach to this domain has host function %s in hand", host);
-          return FALSE;
-        }
+      record = mfp_card_to_record (run->plan->card);
+      *done = write_record (run, record, error);
     }
-  return TRUE;
+  return *done;
+}
+
+/* Back to the record of the attach, or to none where the card was attached without. */
+gboolean
+mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase phase,
+                        GError **error)
+{
+  GError *local = NULL;
+  gboolean done = mfp_poll (
+      run, phase, &(MfpPoll){ .check = check_restored, .late = MFP_ERROR_FAILED }, &local);
+
+  return mfp_run_done_or_ended (done, local, error);
+}
+
+/* Of two runs that detach one card, both do what is left to do. The run that finds the
+ * record gone without having tried to remove it says that it was not alone. */
+static gboolean
+check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
+                 GError **error)
+{
+  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
+  gboolean *tried = data;
+  gboolean has = TRUE;
+
+  if (run->plan->card->record_id && !mfp_domain_has_metadata (run->libvirt, uri, &has, error))
+    return FALSE;
+  if (!has && !*tried)
+    mfp_run_note (run, "another virt-mfplug detached the card at the same time");
+  *tried = TRUE;
+  *done = !has || remove_record (run, error);
+  return *done;
+}
+
+gboolean
+mfp_step_forget (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase phase,
+                 GError **error)
+{
+  gboolean tried = FALSE;
+  const MfpPoll poll = { .check = check_forgotten, .data = &tried, .late = MFP_ERROR_FAILED };
+  GError *local = NULL;
+  gboolean done = mfp_poll (run, phase, &poll, &local);
+
+  return mfp_run_done_or_ended (done, local, error);
 }

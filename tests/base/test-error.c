@@ -17,6 +17,7 @@ test_exit_status (void)
     { MFP_ERROR_ALIAS_TAKEN, 1 },   { MFP_ERROR_BUSY, 1 },
     { MFP_ERROR_GUEST_REFUSED, 1 }, { MFP_ERROR_DOMAIN_GONE, 1 },
     { MFP_ERROR_DISCONNECTED, 1 },  { MFP_ERROR_INTERRUPTED, 1 },
+    { MFP_ERROR_HUNG, 3 },
   };
 
   FOR_EACH (i, rows)

@@ -29,7 +29,7 @@ far_ours() { LIBVIRT_DEFAULT_URI=$far_uri ours "$1"; }
 far_bare() { LIBVIRT_DEFAULT_URI=$far_uri bare "$1"; }
 
 # Each measurement begins alike: the host has the card, and neither machine is busy with one that came or went.
-settle() { udevadm settle -t 60 && guest_fresh; }
+settle() { udevadm settle && guest_fresh; }
 
 # to_and_fro ROUND WAY: the card into the guest and back
 to_and_fro() {
@@ -38,7 +38,7 @@ to_and_fro() {
   settle
   timed "$1" "$2-detach" "$2" detach
   wait_guest_misses "$slot"
-  wait_for 60 all_drivers "$card" "$HOST_DRIVER"
+  wait_for all_drivers "$card" "$HOST_DRIVER"
   settle
 }
 
@@ -53,7 +53,7 @@ guest_restore unconfined || bail_out "no guest"
 relay.py "$far" /run/libvirt/libvirt-sock "$delay" &
 relay=$!
 trap 'kill "$relay"' EXIT
-wait_for 30 test -S "$far"
+wait_for test -S "$far"
 for ((round = 1; round <= rounds; round++)); do
   # Ways that are compared are neighbours.
   for way in $(order "$round" virsh_script ours bare far_bare far_ours); do to_and_fro "$round" "$way"; done

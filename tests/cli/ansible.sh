@@ -15,7 +15,7 @@ export LC_ALL ANSIBLE_NOCOLOR ANSIBLE_LOCALHOST_WARNING PATH
 mkdir "$scratch/bin"
 cat >"$scratch/bin/virt-mfplug" <<'SH'
 #!/bin/sh
-exec ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" "$@"
+exec "$VIRT_MFPLUG" "$@"
 SH
 chmod +x "$scratch/bin/virt-mfplug"
 

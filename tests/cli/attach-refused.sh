@@ -21,7 +21,7 @@ no_such_function() {
 
 no_function_0() {
   run attach --dry-run q35 01:00.1,3
-  assert_error 3 "no function becomes guest function 0, without which a guest does not look at a slot; a mapping that works: 0000:01:00.1=0,0000:01:00.3=1"
+  assert_error 3 "no function becomes guest function 0, and a guest ignores a slot without it; a mapping that works: 0000:01:00.1=0,0000:01:00.3=1"
 }
 
 twice_the_same_guest_function() {
@@ -31,7 +31,7 @@ twice_the_same_guest_function() {
 
 mapping_of_some() {
   run attach --dry-run q35 01:00.0=0,1
-  assert_error 3 "some functions are given a guest function and some are not; say it for each or for none"
+  assert_error 3 "some functions have a guest function and some do not; give one to each function or to none"
 }
 
 bridge() {
@@ -163,7 +163,7 @@ slot_of_interrupted() {
 
 driver_cannot_plug() {
   run attach q35 01:00
-  assert_error 3 "libvirt's test driver cannot plug a multifunction card; supported is QEMU. --dry-run works here"
+  assert_error 3 "libvirt's test driver cannot plug a multifunction card; QEMU's driver can. --dry-run works here"
   run attach --config off 01:00
   assert_error_has 3 "libvirt's test driver cannot plug a multifunction card"
 }

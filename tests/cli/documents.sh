@@ -183,7 +183,7 @@ bad_line() {
     echo '</devices>'; } | document
   input=$scratch/document.xml
   run attach --dry-run q35 --file -
-  assert_error 3 "standard input:3: <teaming> of a multifunction card cannot be honoured"
+  assert_error 3 "standard input:3: <teaming> of a multifunction card is not supported"
 }
 
 too_large() {
@@ -200,7 +200,7 @@ endless_input() {
     writer=0
     head -c 100000000 /dev/zero || writer=$?
     echo "$writer" >"$scratch/writer"
-  } | program -c "$uri" attach --dry-run q35 --file - \
+  } | "$VIRT_MFPLUG" -c "$uri" attach --dry-run q35 --file - \
     >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
   assert_error 3 "standard input:1: the document has more than 1048576 bytes"
   [ "$(cat "$scratch/writer")" -eq 141 ] || fail "100 megabytes were read"
@@ -249,7 +249,7 @@ check "a directory is refused" a_directory
 check "empty standard input is refused" empty_input
 check "broken XML is refused with its line" broken
 check "an external entity is refused" entity
-check "what cannot be honoured is refused with its line" bad_line
+check "what is not supported is refused with its line" bad_line
 check "more than a megabyte is refused" too_large
 check "endless standard input is refused" endless_input
 check "detach takes the document of the attach" detach_document

@@ -34,16 +34,21 @@ export LC_ALL
 
 # rename_domain OLD NEW: a host whose domain OLD is called NEW; sets uri.
 rename_domain() {
-  python3 -c '
-import sys
-from xml.sax.saxutils import escape
-source, target, old, new = sys.argv[1:]
-text = open(source, encoding="utf-8").read()
-tag = "<name>%s</name>"
-assert text.count(tag % old) == 1
-text = text.replace(tag % old, tag % escape(new, {"\n": "&#10;", "\t": "&#9;"}))
-open(target, "w", encoding="utf-8").write(text)
-' "$tests/data/cli/host.xml" "$scratch/renamed.xml" "$1" "$2"
+  OLD="<name>$1</name>" NEW=$2 awk '
+    BEGIN {
+      old = ENVIRON["OLD"]
+      new = ENVIRON["NEW"]
+      gsub(/&/, "\\&amp;", new)
+      gsub(/</, "\\&lt;", new)
+      gsub(/>/, "\\&gt;", new)
+      gsub(/\n/, "\\&#10;", new)
+    }
+    at = index($0, old) {
+      found++
+      $0 = substr($0, 1, at - 1) "<name>" new "</name>" substr($0, at + length(old))
+    }
+    { print }
+    END { exit found != 1 }' "$tests/data/cli/host.xml" >"$scratch/renamed.xml"
   uri=test://$scratch/renamed.xml
 }
 
@@ -132,7 +137,7 @@ add_port_names() {
 absent_name() {
   run attach --format json --dry-run -- "$1" 01:00
   assert_status 3
-  WANTED=$1 PYTHONUTF8=1 assert_json "__import__('os').environ['WANTED'] in it['error']"
+  assert_json "word in it['error']" "$1"
 }
 
 absent_names() {
@@ -146,7 +151,7 @@ b'
   run attach --dry-run 'a
 b' 06:00
   grep -q "cannot connect.*name" "$scratch/stderr" \
-    || assert_error 3 "another run has host function 0000:06:00.0 in hand, or was interrupted; if none is under way: virt-mfplug recover 'a
+    || assert_error 3 "another virt-mfplug is working on host function 0000:06:00.0, or was interrupted; if none is running: virt-mfplug recover 'a
 b'"
 }
 
@@ -167,11 +172,12 @@ long_name() {
   [ "$(wc -c <"$scratch/stderr")" -gt 100000 ] || fail "the name is not all there"
 }
 
-# large_host MEGABYTES: a host whose domain q35 has that much of metadata and disks.
+# large_host: a host whose domain q35 has four megabytes of metadata and disks.
 large_host() {
   python3 -c '
 import sys
-source, target, size = sys.argv[1], sys.argv[2], int(sys.argv[3]) << 20
+source, target = sys.argv[1:]
+size = 4 << 20
 text = open(source, encoding="utf-8").read()
 start = text.index("<name>q35</name>")
 note = "<n:note of=\"somebody\">something that somebody keeps here</n:note>\n"
@@ -184,18 +190,13 @@ middle = text.index("<memory", start)
 end = text.index("</devices>", start)
 open(target, "w", encoding="utf-8").write(
     text[:middle] + metadata + text[middle:end] + disks + text[end:])
-' "$tests/data/cli/host.xml" "$scratch/large.xml" "$1"
+' "$tests/data/cli/host.xml" "$scratch/large.xml"
   uri=test://$scratch/large.xml
 }
 
-# Of libvirt's test driver, which is in this process, the whole document is in
-# memory, at 45 times its size; test-guest-pci measures our part, at 50 megabytes.
+# 4 MiB is the longest text that libvirt's protocol carries.
 large_domain() {
-  if [ -n "${VIRT_MFPLUG_WRAPPER:-}" ]; then
-    large_host 1 # valgrind is slow, and sees the same
-  else
-    large_host 4
-  fi
+  large_host
   run attach --dry-run q35 01:00
   assert_golden whole.xml
 }
@@ -270,7 +271,7 @@ huge_numbers() {
     echo "$hostdev" | sed "s/bus='1'/bus='$number'/" | document
     refuse_document ':1: <source> holds no PCI address of the host'
     echo "$hostdev" | sed "s|</source>|</source><boot order='$number'/>|" | document
-    refuse_document ':1: <boot order=...> is not a number from 1 up'
+    refuse_document ':1: <boot order=...> is not a number of at least 1'
   done
 }
 
@@ -303,11 +304,12 @@ deep_document() {
 }
 
 noise() {
-  for seed in 1 2 3; do
-    python3 -c '
+  python3 -c '
 import random, sys
-random.seed(int(sys.argv[1]))
-sys.stdout.buffer.write(bytes(random.randrange(1, 256) for i in range(10000)))' "$seed" | document
+random.seed(1)
+sys.stdout.buffer.write(bytes(random.randrange(1, 256) for i in range(30000)))' >"$scratch/noise"
+  for part in 1 2 3; do
+    tail -c +$((part * 10000 - 9999)) "$scratch/noise" | head -c 10000 | document
     refuse_document ':'
   done
 }

@@ -10,7 +10,8 @@
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 golden_dir=$tests/data/golden
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'end_judge; rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM HUP
 checks=0
 failures=0
 
@@ -59,32 +60,16 @@ fail() {
   exit 1
 }
 
-# program WORD...: the program, as a child of what VIRT_MFPLUG_WRAPPER says, if
-# set: `meson test --setup valgrind` does.
-program() {
-  # shellcheck disable=SC2086 # words
-  ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" "$@"
-}
-
 # run_bare WORD...: runs the program, with what is in $input, if set, for
 # standard input; sets $status.
 run_bare() {
   status=0
-  program "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+  "$VIRT_MFPLUG" "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 }
 
 # run WORD...: the same on the test driver.
 run() {
   run_bare --connect "$uri" "$@"
-}
-
-# run_as_qemu WORD...: the same, with a libvirt that calls its test driver QEMU's, so that a
-# command that changes something begins, and fails at what the test driver does not have.
-run_as_qemu() {
-  status=0
-  # shellcheck disable=SC2086 # words
-  env "LD_PRELOAD=$QEMU_URI_LIBRARY" ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" --connect "$uri" "$@" \
-    </dev/null >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 }
 
 assert_status() {
@@ -154,21 +139,40 @@ assert_error_has() {
   assert_stderr_has "$2"
 }
 
-# assert_json EXPRESSION: stdout is a JSON object, and the Python EXPRESSION on
-# it, called "it", is true.
-assert_json() {
-  python3 -c '
-import json, sys
-it = json.load(open(sys.argv[1], encoding="utf-8"))
-sys.exit(0 if eval(sys.argv[2]) else 1)
-' "$scratch/stdout" "$1" || fail "stdout is not JSON with: $1"
+# begin_judge: starts the one Python of this script, which judges JSON, unless
+# it runs; a start for each assertion took most of the time of some scripts.
+begin_judge() {
+  [ ! -p "$scratch/question" ] || return 0
+  mkfifo "$scratch/verdict" "$scratch/question"
+  python3 "$tests/cli/judge.py" "$scratch" >/dev/null 2>&1 &
 }
 
-# assert_golden NAME: it succeeded, and stdout is well-formed and as in
+end_judge() {
+  [ ! -p "$scratch/question" ] || : >"$scratch/question"
+}
+
+# assert_json EXPRESSION [WORD]: stdout is JSON, and the Python EXPRESSION on it,
+# called "it", is true; "stderr" is standard error, and "word" WORD.
+assert_json() {
+  begin_judge
+  printf '%s' "$1" >"$scratch/expression"
+  printf '%s' "${2:-}" >"$scratch/word"
+  echo judge >"$scratch/question"
+  read -r verdict <"$scratch/verdict"
+  [ "$verdict" = true ] || fail "stdout is not JSON with: $1: $verdict"
+}
+
+# assert_golden NAME: it succeeded, and stdout is well-formed XML and as in
 # tests/data/golden/NAME.
 assert_golden() {
   assert_done
   xmllint --noout "$scratch/stdout" || fail "stdout is not well-formed"
+  assert_golden_text "$1"
+}
+
+# assert_golden_text NAME: the same of a text that is no XML.
+assert_golden_text() {
+  assert_done
   if [ "${UPDATE_GOLDENS:-}" = 1 ]; then
     cp "$scratch/stdout" "$golden_dir/$1"
   fi

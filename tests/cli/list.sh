@@ -11,31 +11,21 @@ on_list() {
   run_bare --connect "test://$scratch/list.xml" "$@"
 }
 
-# assert_listed NAME: it succeeded, and stdout is as in tests/data/golden/NAME.
-assert_listed() {
-  assert_done
-  if [ "${UPDATE_GOLDENS:-}" = 1 ]; then
-    cp "$scratch/stdout" "$golden_dir/$1"
-  fi
-  [ -f "$golden_dir/$1" ] || fail "there is no golden $1; UPDATE_GOLDENS=1 makes it"
-  diff -u "$golden_dir/$1" "$scratch/stdout" || fail "stdout is not the golden $1"
-}
-
 cards() {
   run list
-  assert_listed list-cards.txt
+  assert_golden_text list-cards.txt
 }
 
 all() {
   run list --all
-  assert_listed list-all.txt
+  assert_golden_text list-all.txt
   assert_stdout_has "0000:03:00  1 function  cannot be attached"
   assert_stdout_has "10000:e1:00  1 function  can be attached"
 }
 
 odd() {
   on_list list
-  assert_listed list-odd.txt
+  assert_golden_text list-odd.txt
 }
 
 # Bytes that a terminal acts upon, whatever the locale is.
@@ -93,7 +83,7 @@ stranger() {
 
 json() {
   run list --format json
-  assert_listed list-cards.json
+  assert_golden_text list-cards.json
   assert_json 'set(it) == {"schema", "command", "domain", "devices"}'
   assert_json 'it["schema"] == 1 and it["command"] == "list" and it["domain"] is None'
   assert_json '[d["device"] for d in it["devices"] if d["attachable"]] == ["0000:01:00",
@@ -154,30 +144,30 @@ no_devices() {
 
 domain() {
   run list card
-  assert_listed list-domain.txt
+  assert_golden_text list-domain.txt
 }
 
 domain_all() {
   run list card --all
-  assert_listed list-domain-all.txt
+  assert_golden_text list-domain-all.txt
 }
 
 domain_json() {
   run list --format json card
-  assert_listed list-domain.json
+  assert_golden_text list-domain.json
   assert_json 'it["domain"] == "card" and it["running"] and not it["qemu_asked"]'
   assert_json '[f["state"] for f in it["cards"][0]["functions"]] == ["plugged",
-    "plugged", "leftover", "leftover"]'
+    "plugged", "unassigned", "unassigned"]'
 }
 
 domain_shut_off() {
   run list off-card
-  assert_listed list-domain-off.txt
+  assert_golden_text list-domain-off.txt
   run list --format json off-card
   assert_done
   assert_json 'not it["running"]'
   assert_json '[f["state"] for f in it["cards"][0]["functions"]] == ["configured",
-    "configured", "leftover"]'
+    "configured", "unassigned"]'
 }
 
 interrupted() {
@@ -193,12 +183,12 @@ queued() {
   assert_stdout_has "  host 0000:08:00.1  guest 0000:02:00.1  queued: not shown without function 0"
 }
 
-leaving() {
-  on_list list leaving
+detaching() {
+  on_list list detaching
   assert_done
   assert_stdout "0000:02:00  2 functions
-  host 0000:09:00.0  guest 0000:02:00.0  removal pending
-  host 0000:09:00.1  guest 0000:02:00.1  removal pending"
+  host 0000:09:00.0  guest 0000:02:00.0  detaching: removal pending
+  host 0000:09:00.1  guest 0000:02:00.1  detaching: removal pending"
 }
 
 native() {
@@ -212,11 +202,11 @@ native() {
   assert_stdout_has "  host 0000:0b:10.1  guest 0000:01:00.0  plugged"
 }
 
-held() {
-  on_list list held
+unassigned() {
+  on_list list unassigned
   assert_done
   assert_stdout "no slot  1 function
-  host 0000:0b:10.0  guest -  leftover: held, not shown"
+  host 0000:0b:10.0  guest -  unassigned"
 }
 
 domain_with_nothing() {
@@ -336,7 +326,7 @@ slots_usage() {
   run list --slots
   assert_error 2 "list --slots takes a domain"
   run list --slots --all q35
-  assert_error 2 "--slots does not go with --all, since it lists all slots"
+  assert_error 2 "--slots cannot be used with --all: it always lists all slots"
 }
 
 no_such_domain() {
@@ -354,9 +344,9 @@ no_connection() {
 
 quiet() {
   run --quiet list
-  assert_listed list-cards.txt
+  assert_golden_text list-cards.txt
   run --quiet list card
-  assert_listed list-domain.txt
+  assert_golden_text list-domain.txt
 }
 
 usage() {
@@ -386,9 +376,9 @@ check "a domain as JSON" domain_json
 check "a shut-off domain" domain_shut_off
 check "an attach that was interrupted early" interrupted
 check "an attach that lacks its last step" queued
-check "a detach that was begun" leaving
+check "a detach that has begun" detaching
 check "native multifunction, and an interface" native
-check "a function that is held without a record" held
+check "an unassigned function without a record" unassigned
 check "a domain with nothing" domain_with_nothing
 check "--slots: free ones, occupants and reasons" slots
 check "--slots: free slots of a bridge as a range" slots_in_runs

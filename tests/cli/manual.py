@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads the manual page's source.
+"""Reads the manual page's source, once for all tests.
 
-manual.py FILE options SECTION   prints the options that a section describes,
-                                 as --help has them: -c, --slot=GUEST-ADDRESS;
-                                 names alone of those that another one describes
-manual.py FILE examples          prints the commands of EXAMPLES
+manual.py FILE DIRECTORY   writes DIRECTORY/options-SECTION for each section: the options that it
+                           describes, as --help has them: -c, --slot=GUEST-ADDRESS; names alone
+                           of those that another one describes; and DIRECTORY/examples: the
+                           commands of EXAMPLES
 """
 
+import pathlib
 import re
 import sys
 
@@ -16,13 +17,6 @@ from docutils import nodes
 
 OPTION = re.compile(r'--[a-z-]+(?:=[^ ,]+)?')
 REFERENCE = 'mean what they mean for attach'
-
-
-def find_section(document, title):
-    for section in document.findall(nodes.section):
-        if section.next_node(nodes.title).astext() == title:
-            return section
-    sys.exit(f'there is no section {title}')
 
 
 def list_options(section):
@@ -37,14 +31,22 @@ def list_options(section):
                 yield from OPTION.findall(name.astext())
 
 
-def main(file, what, *title):
-    with open(file, encoding='utf-8') as source:
-        document = docutils.core.publish_doctree(source.read())
-    if what == 'options':
-        print(*sorted(set(list_options(find_section(document, *title)))), sep='\n')
-    else:
-        for block in find_section(document, 'EXAMPLES').findall(nodes.literal_block):
-            print(block.astext())
+def list_examples(section):
+    for block in section.findall(nodes.literal_block):
+        yield block.astext()
 
 
-main(*sys.argv[1:])
+def write_lines(file, lines):
+    file.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
+
+
+def main(file, directory):
+    document = docutils.core.publish_doctree(file.read_text(encoding='utf-8'))
+    for section in document.findall(nodes.section):
+        title = section.next_node(nodes.title).astext()
+        write_lines(directory / f'options-{title}', sorted(set(list_options(section))))
+        if title == 'EXAMPLES':
+            write_lines(directory / 'examples', list_examples(section))
+
+
+main(*map(pathlib.Path, sys.argv[1:]))

@@ -5,10 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 
 page=$tests/../man/virt-mfplug.1.rst
+mkdir "$scratch/manual"
+python3 "$tests/cli/manual.py" "$page" "$scratch/manual"
 
 # help_options [COMMAND]: the options that its help lists, as -c or --slot=GUEST-ADDRESS.
 help_options() {
-  program "$@" --help | sed -nE 's/^ {2,6}((-[[:alnum:]]), )?(--[[:alnum:]-]+(=[^[:space:]]+)?) .*/\2\n\3/p' \
+  "$VIRT_MFPLUG" "$@" --help | sed -nE 's/^ {2,6}((-[[:alnum:]]), )?(--[[:alnum:]-]+(=[^[:space:]]+)?) .*/\2\n\3/p' \
     | grep . | sort -u
 }
 
@@ -21,11 +23,6 @@ offered_options() {
     _virt_mfplug "$2"
     printf "%s\n" "${COMPREPLY[@]}"
   ' - "$tests/../bash-completion/virt-mfplug" "$VIRT_MFPLUG" "$@" | sort -u
-}
-
-# described_options SECTION
-described_options() {
-  python3 "$tests/cli/manual.py" "$page" options "$1" | sort -u
 }
 
 # assert_same FILE FILE: two lists that are equal and not empty.
@@ -44,12 +41,12 @@ compare() {
   sed 's/=.*/=/' help | sort >help.offered
   assert_same help.offered completion
   [ $# -eq 0 ] || sed -i '/^-h$/d; /^--help$/d' help
-  described_options "$section" >manual
+  sort -u "manual/options-$section" >manual.options
   sed 's/=.*//' help | sort >help.names
-  sed 's/=.*//' manual | sort >manual.names
+  sed 's/=.*//' manual.options | sort >manual.names
   assert_same help.names manual.names
   # What has a value has the same in both.
-  grep '=' manual >manual.values || true
+  grep '=' manual.options >manual.values || true
   while IFS= read -r option; do
     grep -qxF -e "$option" help || fail "the help has no $option"
   done <manual.values
@@ -81,11 +78,11 @@ options_of_reclaim() {
 
 commands() {
   cd "$scratch"
-  program --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort >help
+  "$VIRT_MFPLUG" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort >help
   sed -n 's/^| \*\*virt-mfplug\*\* \[\*OPTION\*\.\.\.\] \*\*\([a-z]*\)\*\*.*/\1/p' "$page" | sort -u >synopsis
   assert_same help synopsis
   while IFS= read -r command; do
-    program "$command" --help >/dev/null
+    "$VIRT_MFPLUG" "$command" --help >/dev/null
     grep -qxF "$(echo "$command" | tr '[:lower:]' '[:upper:]')" "$page" || fail "no section on $command"
   done <help
 }
@@ -102,10 +99,10 @@ command=$1
 shift
 [ "$command" = list ] || set -- --dry-run "$@"
 # shellcheck disable=SC2086 # words
-exec ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" -c "$EXAMPLES" "$command" "$@"
+exec "$VIRT_MFPLUG" -c "$EXAMPLES" "$command" "$@"
 WRAPPER
   chmod +x "$scratch/bin/virt-mfplug"
-  python3 "$tests/cli/manual.py" "$page" examples | grep '^virt-mfplug ' >"$scratch/examples"
+  grep '^virt-mfplug ' "$scratch/manual/examples" >"$scratch/examples"
   [ "$(wc -l <"$scratch/examples")" -ge 15 ] || fail "few examples"
   cd "$scratch"
   while IFS= read -r line; do

@@ -121,9 +121,9 @@ missing_words() {
 
 file_and_more() {
   run_bare attach x --file y --functions 0
-  assert_error 2 "--functions and --rest do not go with --file, which says it all"
+  assert_error 2 "--functions and --rest cannot be used with --file"
   run_bare attach x --file y --rest keep
-  assert_error 2 "--functions and --rest do not go with --file, which says it all"
+  assert_error 2 "--functions and --rest cannot be used with --file"
 }
 
 bad_values() {
@@ -197,12 +197,7 @@ assert_json_error() {
   assert_status "$1"
   assert_json "set(it) == {'schema', 'error', 'status', 'functions', 'steps', 'warnings'} and it['schema'] == 1"
   assert_json "it['status'] == $1 and len(it['error']) > 0"
-  python3 -c '
-import json, sys
-print("virt-mfplug: error: " + json.load(open(sys.argv[1], encoding="utf-8"))["error"])
-' "$scratch/stdout" >"$scratch/expected"
-  head -n "$(wc -l <"$scratch/expected")" "$scratch/stderr" | cmp - "$scratch/expected" \
-    || fail "stderr and stdout differ"
+  assert_json "stderr.startswith('virt-mfplug: error: ' + it['error'] + '\\n')"
 }
 
 json_refused() {
@@ -240,12 +235,12 @@ json_usage_of_options() {
 no_output_possible() {
   [ -e /dev/full ] || fail "there is no /dev/full"
   status=0
-  program -c "$uri" attach --dry-run q35 01:00 >/dev/full 2>"$scratch/stderr" || status=$?
+  "$VIRT_MFPLUG" -c "$uri" attach --dry-run q35 01:00 >/dev/full 2>"$scratch/stderr" || status=$?
   : >"$scratch/stdout"
   assert_status 1
   assert_stderr_has "virt-mfplug: error: "
   status=0
-  program --help >/dev/full 2>"$scratch/stderr" || status=$?
+  "$VIRT_MFPLUG" --help >/dev/full 2>"$scratch/stderr" || status=$?
   assert_status 1
   assert_stderr_has "virt-mfplug: error: "
 }
@@ -257,7 +252,7 @@ no_reader() {
   exec 3>"$scratch/pipe"
   wait $!
   status=0
-  program -c "$uri" attach --dry-run q35 01:00 >&3 2>"$scratch/stderr" || status=$?
+  "$VIRT_MFPLUG" -c "$uri" attach --dry-run q35 01:00 >&3 2>"$scratch/stderr" || status=$?
   : >"$scratch/stdout"
   assert_status 1
   assert_stderr_has "virt-mfplug: error: the result cannot be written: "

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What is told while a command runs. The test driver cannot take a function
-# from its host driver, so an attach fails there and removes its record.
+# What is told while a command runs.
 
-. "$(dirname -- "$0")/lib.sh"
+# shellcheck source=tests/cli/fake.sh
+. "$(dirname -- "$0")/fake.sh"
 
 escape=$(printf '\033')
 
-# on_terminal VARIABLE=VALUE... -- WORD...: the same as run, with standard error
-# on a terminal.
+# on_terminal VARIABLE=VALUE... -- WORD...: the same as on_fake, with standard error on a
+# terminal.
 on_terminal() {
   status=0
   python3 -c '
@@ -24,7 +24,8 @@ if pid == 0:
     os.close(slave)
     os.environ.pop("NO_COLOR", None)
     os.environ.update(environment)
-    os.execvp(sys.argv[split + 1], sys.argv[split + 1:])
+    program = os.environ["VIRT_MFPLUG_ON_FAKE"]
+    os.execvp(program, [program] + sys.argv[split + 1:])
 os.close(slave)
 try:
     while data := os.read(master, 4096):
@@ -35,50 +36,62 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ' "$@" </dev/null >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 }
 
-# attach_on VARIABLE=VALUE... [-- OPTION...]: that attach, on a terminal.
-attach_on() {
-  variables=
-  while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    variables="$variables $1"
-    shift
-  done
-  [ $# -eq 0 ] || shift
-  # shellcheck disable=SC2086 # words
-  on_terminal "LD_PRELOAD=$QEMU_URI_LIBRARY" $variables -- ${VIRT_MFPLUG_WRAPPER:-} "$VIRT_MFPLUG" \
-    "$@" --connect "$uri" attach q35 01:00
-}
-
-reason="cannot take 0000:01:00.1 from its host driver: libvirt says: this function is not supported by the connection driver: virNodeDeviceDetachFlags
+fault=virNodeDeviceDetachFlags#2=error-before
+reason="cannot take 0000:01:00.1 from its host driver: libvirt says: internal error: injected failure
 Everything was undone."
 
+# attach_on VARIABLE=VALUE... -- OPTION...: an attach that fails, on a terminal.
+attach_on() {
+  new_host
+  on_terminal "FAKE_FAULTS=$fault" "$@" attach vm 01:00
+}
+
+# Assert that standard error has a line; spaces and seconds are those of the program.
+assert_line() {
+  grep -qx -e "$1" "$scratch/stderr" || fail "stderr has no line: $1"
+}
+
 no_terminal() {
-  run_as_qemu attach q35 01:00
+  new_host
+  with_faults "$fault" attach vm 01:00
   assert_error 1 "$reason"
 }
 
 terminal() {
-  attach_on TERM=xterm
+  attach_on TERM=xterm --
   assert_status 1
   assert_stdout_empty
-  assert_stderr_has "$escape[K  take 0000:01:00.1 from its host driver: $escape[1;31mfailed$escape[0m after 0."
-  assert_stderr_has "virt-mfplug: $escape[1;31merror:$escape[0m $reason"
+  assert_stderr_has "${escape}[K  take 0000:01:00.0 from its host driver: done after 0."
+  assert_stderr_has "${escape}[K  take 0000:01:00.1 from its host driver: ${escape}[1;31mfailed${escape}[0m after 0."
+  assert_stderr_has "${escape}[K  (back) reattach 0000:01:00.0 to its host driver: done after 0."
+  assert_stderr_has "virt-mfplug: ${escape}[1;31merror:${escape}[0m $reason"
+}
+
+# While a guest takes its time, the line of the step tells how long it has.
+waiting() {
+  plugged_host
+  on_terminal "FAKE_FAULTS=virDomainDetachDeviceAlias#1=silent-guest" TERM=xterm NO_COLOR=1 -- \
+    detach --timeout 20 vm 01:00
+  assert_status 4
+  assert_stderr_has "${escape}[K  remove the card from the guest (0 s of 20 s)"
+  assert_stderr_has "${escape}[K  remove the card from the guest: failed after 0."
 }
 
 no_colour() {
-  attach_on TERM=xterm NO_COLOR=1
+  attach_on TERM=xterm NO_COLOR=1 --
   assert_status 1
-  assert_stderr_has "$escape[K  take 0000:01:00.1 from its host driver: failed after 0."
-  assert_stderr_lacks "$escape[1"
+  assert_stderr_has "${escape}[K  take 0000:01:00.1 from its host driver: failed after 0."
+  assert_stderr_lacks "${escape}[1"
   assert_stderr_has "virt-mfplug: error: $reason"
 }
 
 empty_no_colour() {
-  attach_on TERM=xterm NO_COLOR=
-  assert_stderr_has "$escape[1;31merror:"
+  attach_on TERM=xterm NO_COLOR= --
+  assert_stderr_has "${escape}[1;31merror:"
 }
 
 dumb() {
-  attach_on TERM=dumb
+  attach_on TERM=dumb --
   assert_error 1 "$reason"
 }
 
@@ -87,32 +100,136 @@ quiet() {
   assert_error 1 "$reason"
 }
 
+quiet_success() {
+  new_host
+  succeed --quiet attach vm 01:00
+  assert_stdout_empty
+  assert_drivers "vfio-pci vfio-pci vfio-pci vfio-pci"
+}
+
 verbose() {
   attach_on TERM=xterm NO_COLOR=1 -- --verbose
   assert_status 1
   assert_stderr_lacks "$escape"
-  assert_stderr_has "virt-mfplug: take 0000:01:00.1 from its host driver"
-  grep -qx 'virt-mfplug:   virConnectOpenAuth test:///.*: [0-9]*\.[0-9][0-9][0-9] s' "$scratch/stderr" || fail "the connection is not told"
-  grep -qx 'virt-mfplug:   virNodeDeviceDetachFlags pci_0000_01_00_1: [0-9]*\.[0-9][0-9][0-9] s' "$scratch/stderr" || fail "the call is not told"
+  assert_line 'virt-mfplug: take 0000:01:00.1 from its host driver'
+  assert_line 'virt-mfplug: (back) reattach 0000:01:00.0 to its host driver'
+  assert_line 'virt-mfplug:   virConnectOpenAuth: [0-9]*\.[0-9][0-9][0-9] s'
+  assert_line 'virt-mfplug:   virNodeDeviceDetachFlags pci_0000_01_00_1: [0-9]*\.[0-9][0-9][0-9] s'
+}
+
+# assert_told TEXT: the steps, and the calls that change something, as --verbose tells them,
+# without repetitions.
+assert_told() {
+  sed -n -e 's/^virt-mfplug: //' -e 's/: [0-9.]* s$//' -e 's/{"execute":"\([^"]*\)".*/\1/' \
+    -e '/^  .*\(Get\|Lookup\|Open\|Close\|List\|KeepAlive\|qom-list\|query-\)/!p' \
+    "$scratch/stderr" | awk '!told[$0]++' >"$scratch/told"
+  printf '%s\n' "$1" | diff -u - "$scratch/told" || fail "something else is told"
+}
+
+verbose_attach() {
+  new_host
+  on_fake --verbose attach --wait vm 01:00
+  assert_status 0
+  assert_told 'record what is taken from the host
+  virDomainSetMetadata vm
+check that no other run works on these functions
+take 0000:01:00.0 from its host driver
+  virNodeDeviceDetachFlags pci_0000_01_00_0
+take 0000:01:00.1 from its host driver
+  virNodeDeviceDetachFlags pci_0000_01_00_1
+take 0000:01:00.2 from its host driver
+  virNodeDeviceDetachFlags pci_0000_01_00_2
+take 0000:01:00.3 from its host driver
+  virNodeDeviceDetachFlags pci_0000_01_00_3
+attach 0000:01:00.1 to the domain as unassigned
+  virDomainAttachDeviceFlags vm
+attach 0000:01:00.2 to the domain as unassigned
+attach 0000:01:00.3 to the domain as unassigned
+check the aliases of the unassigned functions
+queue 0000:01:00.1 in QEMU
+  virDomainQemuMonitorCommand device_add
+queue 0000:01:00.2 in QEMU
+queue 0000:01:00.3 in QEMU
+plug 0000:01:00.0 as function 0, and the card with it
+verify the slot
+wait for the guest to assign addresses'
+}
+
+verbose_detach() {
+  plugged_host
+  on_fake --verbose detach vm 01:00
+  assert_status 0
+  assert_told 'record that the card is being detached
+  virDomainSetMetadata vm
+remove the card from the guest
+  virConnectDomainEventRegisterAny vm
+  virDomainDetachDeviceAlias vm
+have libvirt drop the functions
+reattach the functions to their host drivers
+  virNodeDeviceReAttach pci_0000_01_00_1
+  virNodeDeviceReAttach pci_0000_01_00_2
+  virNodeDeviceReAttach pci_0000_01_00_3
+  virNodeDeviceReAttach pci_0000_01_00_0
+remove the record
+  virConnectDomainEventDeregisterAny'
 }
 
 json() {
-  run_as_qemu attach --format json q35 01:00
+  new_host
+  with_faults "$fault" attach --format json vm 01:00
   assert_status 1
-  assert_json "[(s['step'], s['function'], s['undo']) for s in it['steps']] == [
-    ('record', None, False), ('claim', None, False), ('take', '0000:01:00.1', False), ('forget', None, True)]"
-  assert_json "all(s['seconds'] >= 0 for s in it['steps'])"
-  assert_json "[s['error'] for s in it['steps'] if s['error']] == [
-    it['error'].splitlines()[0].removeprefix('cannot take 0000:01:00.1 from its host driver: ')]"
-  assert_json "sorted(f['host'] for f in it['functions']) == ['0000:01:00.%d' % i for i in range(4)]"
+  assert_stderr "virt-mfplug: error: $reason"
+  assert_json "it == {
+    'schema': 1, 'status': 1, 'error': '''$reason''', 'warnings': [], 'steps': it['steps'],
+    'functions': [{'host': '0000:01:00.%d' % i, 'driver_before': 'nic', 'driver_after': 'nic'}
+                  for i in range(4)]}"
+  assert_json "[(s['step'], s['function'], s['undo'], s['error']) for s in it['steps']] == [
+    ('record', None, False, None), ('claim', None, False, None),
+    ('take', '0000:01:00.0', False, None),
+    ('take', '0000:01:00.1', False, 'libvirt says: internal error: injected failure'),
+    ('reattach', '0000:01:00.1', True, None), ('reattach', '0000:01:00.0', True, None),
+    ('forget', None, True, None)]"
+  assert_json "all(0 <= s['seconds'] < 60 for s in it['steps'])"
+}
+
+json_attach() {
+  new_host
+  succeed attach --format json --slot 02:00 vm 01:00
+  assert_json "(it['schema'], it['command'], it['domain'], it['changed'], it['slot'], it['warnings']) == (
+    1, 'attach', 'vm', True, '0000:02:00', [])"
+  assert_json "it['functions'] == [
+    {'host': '0000:01:00.%d' % i, 'guest': '0000:02:00.%d' % i, 'alias': 'ua-mfplug-' + alias,
+     'host_driver': 'nic', 'driver_before': 'nic', 'driver_after': 'vfio-pci'}
+    for i, alias in enumerate(
+      ['0000-01-00-0', 'slot-0000-02-00', '0000-01-00-2', '0000-01-00-3'])]"
+  assert_json "[s['step'] for s in it['steps']] == ['record', 'claim', *['take'] * 4,
+    *['prepare'] * 3, 'check-aliases', *['queue'] * 3, 'plug', 'verify']"
+  assert_json "not any(s['undo'] or s['error'] for s in it['steps'])"
+}
+
+json_detach() {
+  plugged_host
+  succeed detach --format json vm 01:00
+  assert_json "(it['command'], it['domain'], it['changed'], it['slot'], it['warnings']) == (
+    'detach', 'vm', True, '0000:03:00', [])"
+  assert_json "[(f['host'], f['driver_before'], f['driver_after']) for f in it['functions']] == [
+    ('0000:01:00.%d' % i, 'vfio-pci', 'nic') for i in range(4)]"
+  assert_json "[(s['step'], s['function'], s['undo'], s['error']) for s in it['steps']] == [
+    (step, None, False, None) for step in ('detaching', 'eject', 'drop', 'reattach', 'forget')]"
 }
 
 check "not on a terminal steps are not told" no_terminal
 check "on a terminal each step is told, and colours mark what failed" terminal
+check "on a terminal a wait tells its limit" waiting
 check "NO_COLOR: no colours" no_colour
-check "an empty NO_COLOR is as good as none" empty_no_colour
+check "an empty NO_COLOR is ignored" empty_no_colour
 check "a terminal that cannot rewrite a line gets no control characters" dumb
 check "--quiet on a terminal: the error alone" quiet
+check "--quiet prints no result" quiet_success
 check "--verbose tells each call with its time, without control characters" verbose
-check "JSON of an error has the steps, and where the functions are" json
+check "--verbose of an attach: its steps and calls in order" verbose_attach
+check "--verbose of a detach: its steps and calls in order" verbose_detach
+check "JSON of an error has the steps, and the drivers before and after" json
+check "JSON of an attach" json_attach
+check "JSON of a detach" json_detach
 finish

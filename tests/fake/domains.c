@@ -97,7 +97,7 @@ gboolean
 fake_device_host (const xmlNode *device, MfpPciAddress *host)
 {
   return (mfp_xml_is (device, "hostdev") || mfp_xml_is (device, "interface"))
-         && mfp_xml_address (mfp_xml_child (mfp_xml_child (device, "source"), "address"), host);
+         && mfp_pci_address_from_xml (mfp_xml_child (mfp_xml_child (device, "source"), "address"), host);
 }
 
 gboolean
@@ -105,7 +105,7 @@ fake_device_guest (const xmlNode *device, MfpPciAddress *guest)
 {
   const xmlNode *address = mfp_xml_child (device, "address");
 
-  return mfp_xml_attribute_is (address, "type", "pci") && mfp_xml_address (address, guest);
+  return mfp_xml_attribute_is (address, "type", "pci") && mfp_pci_address_from_xml (address, guest);
 }
 
 char *

@@ -107,6 +107,9 @@ void fake_mend (Fake *fake);
 /* Lets hung calls return, as on a broken connection. */
 void fake_release_hung (Fake *fake);
 
+/* Every open connection breaks, as when libvirtd restarts. */
+void fake_break_connections (Fake *fake);
+
 /* How many calls hang. */
 guint fake_hanging (Fake *fake);
 

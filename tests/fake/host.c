@@ -192,7 +192,7 @@ forget_address (xmlNode *list, const MfpPciAddress *address)
       MfpPciAddress member;
 
       next = mfp_xml_next_element (child);
-      if (mfp_xml_is (child, "address") && mfp_xml_address (child, &member)
+      if (mfp_xml_is (child, "address") && mfp_pci_address_from_xml (child, &member)
           && mfp_pci_address_equal (&member, address))
         fake_xml_remove (child);
     }
@@ -225,7 +225,7 @@ fake_host_destroy_vfs (Fake *fake, FakeNode *node)
       FakeNode *vf;
 
       next = mfp_xml_next_element (child);
-      if (!mfp_xml_address (child, &address))
+      if (!mfp_pci_address_from_xml (child, &address))
         continue;
       if (fake_host_user (fake, &address))
         fake_violate (fake, "a virtual function destroyed that a domain has");

@@ -8,6 +8,7 @@
 #include "fake.h"
 
 #include "base/xml.h"
+#include "model/pci-address.h"
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>

@@ -6,6 +6,7 @@
 #include "base/xml.h"
 #include "fuzz.h"
 #include "model/hostdev-xml.h"
+#include "model/slots.h"
 #include "plan/plan.h"
 #include "plan/preflight.h"
 
@@ -94,23 +95,50 @@ check_document (const MfpCard *card)
 static void
 check_presence (const MfpCard *card, const MfpGuest *guest)
 {
-  g_autofree char *difference = NULL;
-  MfpPciAddress slot;
-  MfpPresence presence;
+  static const MfpForm forms[] = { MFP_LIVE, MFP_CONFIG };
 
   if (!mfp_card_find_guest (card, 0))
     return;
-  presence = mfp_card_presence (card, guest, &slot, &difference);
-  g_assert_true ((presence == MFP_PARTIAL) == (difference != NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (forms); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      MfpPciAddress slot;
+      MfpPresence presence;
+      gboolean admitted
+          = mfp_preflight_presence (card, guest, forms[i], &presence, &slot, &error);
+
+      fuzz_assert_outcome (admitted, error);
+      g_assert_cmpint (admitted, ==, presence != MFP_PARTIAL);
+    }
+}
+
+/* What an attach refuses, and a detach. */
+static void
+check_refusals (const MfpCard *card, const MfpGuest *guest, const GArray *selections)
+{
+  g_autoptr (GError) absent = NULL, unfinished = NULL, records = NULL, slot = NULL, consent = NULL;
+  gboolean is_absent = mfp_preflight_absent (card, guest, &absent);
+  gboolean is_finished
+      = mfp_preflight_unfinished (card, guest, MFP_UNFINISHED_DETACH, &unfinished);
+  gboolean is_one_record = mfp_preflight_records (guest, selections, &records);
+  gboolean is_one_slot = mfp_preflight_one_slot (card, guest, &slot);
+  gboolean has_consent = mfp_preflight_consent (card, guest, selections, NULL, &consent);
+
+  fuzz_assert_outcome (is_absent, absent);
+  fuzz_assert_outcome (is_finished, unfinished);
+  fuzz_assert_outcome (is_one_record, records);
+  fuzz_assert_outcome (is_one_slot, slot);
+  fuzz_assert_outcome (has_consent, consent);
 }
 
 /* What detach and recover make of it. */
 static void
 check_card (const MfpGuest *guest, const GArray *selections, const MfpRecord *record)
 {
+  static const MfpRunning running = { .id = "1" };
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, selections, record);
   g_autoptr (GArray) named = mfp_card_to_selections (card);
-  g_autoptr (MfpRecord) noted = mfp_card_to_record (card, TRUE);
+  g_autoptr (MfpRecord) noted = mfp_card_to_detaching_record (card);
   g_autoptr (MfpPlan) plan = NULL;
   g_autofree char *steps = NULL;
 
@@ -118,7 +146,8 @@ check_card (const MfpGuest *guest, const GArray *selections, const MfpRecord *re
   g_assert_cmpuint (noted->functions->len, ==, card->functions->len);
   check_document (card);
   check_presence (card, guest);
-  plan = mfp_plan_detach (g_steal_pointer (&card), TRUE, NULL);
+  check_refusals (card, guest, named);
+  plan = mfp_plan_detach (g_steal_pointer (&card), &running, NULL);
   steps = mfp_plan_describe (plan);
   g_assert_nonnull (steps);
 }

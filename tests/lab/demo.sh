@@ -25,11 +25,11 @@ show virt-mfplug list
 host_lists
 guest_lists
 show virt-mfplug attach $DOMAIN $card
-wait_guest_sees '10d3|[0-9]:00.3' 120
+wait_guest_sees '10d3|[0-9]:00.3'
 guest_lists
 host_lists
 show virt-mfplug list $DOMAIN
 show virt-mfplug detach $DOMAIN $card
-wait_guest_misses '0[1-9]:00.3' 60
+wait_guest_misses '0[1-9]:00.3'
 guest_lists
 host_lists

@@ -167,10 +167,9 @@ boot_and_save() {
 tell_virsh() { echo "$*" >&"$to_virsh"; }
 virsh_said() { grep -q "$1" "$state/log"; }
 
-# await SECONDS CONDITION...: it holds in that time, before virsh fails
+# await CONDITION...: it comes to hold before virsh fails, and in the time that a boot may take
 await() {
-  local end=$((SECONDS + $1))
-  shift
+  local end=$((SECONDS + boot_limit))
   until "$@"; do
     if ((SECONDS > end)) || ! kill -0 "$virsh" 2>/dev/null || virsh_said '^error:'; then return 1; fi
     sleep 0.2
@@ -180,34 +179,36 @@ await() {
 times_alive() { grep -ac '^ALIVE' "$state/serial.log" 2>/dev/null || true; }
 alive_after() { [[ $(times_alive) -gt $1 ]]; }
 
-# As wake in lib.sh, which says why; the last thing that virsh told of is the restored domain.
+# As roused in lib.sh, which says why; the last thing that virsh told of is the restored domain. A guest that needs no waking speaks.
+# Of another one it can only be guessed when it will never speak, and a wrong guess costs no more than a boot.
 restored_speaks() {
   local before=$1 console try
   console=$(sed -n "s,.*<console type='pty' tty='\([^']*\)'.*,\1,p" "$state/log" | tail -n 1)
-  for try in 1 2 3; do
-    [[ -z $console ]] || { echo; sleep 3; } >"$console"
-    ! await 5 alive_after "$before" || return 0
+  [[ -n $console ]] || { await alive_after "$before"; return; }
+  for ((try = 0; try < 12; try++)); do
+    ! alive_after "$before" || return 0
+    { echo; sleep 3; } >"$console"
   done
-  return 1
+  alive_after "$before"
 }
 
 # A save is taken for good only when the guest was restored from it and spoke. One of eight that were taken of a pseries guest at the
-# end of its boot never did: its kernel waits for a timer, and the timer was not saved (see wake).
+# end of its boot never did: its kernel waits for a timer, and the timer was not saved (see roused in lib.sh).
 save_awake() {
   local try before
   for try in 1 2 3 4 5; do
     rm -f "$state/save"
     : >"$state/serial.log"
     tell_virsh "create $there/domain.xml"
-    await "${LAB_BOOT_TIMEOUT:-300}" alive_after 0 || return 1
+    await alive_after 0 || return 1
     tell_virsh "save $kind $there/save"
     tell_virsh "echo saved-$try"
-    await 60 virsh_said "^saved-$try" && [[ -s $state/save ]] || return 1
+    await virsh_said "^saved-$try" && [[ -s $state/save ]] || return 1
     before=$(times_alive)
     tell_virsh "restore $there/save"
     tell_virsh "dumpxml $kind"
     tell_virsh "echo restored-$try"
-    await 60 virsh_said "^restored-$try" || return 1
+    await virsh_said "^restored-$try" || return 1
     ! restored_speaks "$before" || return 0
     say "the guest $kind, once restored, is silent: it is booted anew"
     tell_virsh "destroy $kind"

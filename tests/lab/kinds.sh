@@ -4,8 +4,6 @@
 # The guest gives buses numbers of its own, so its view is told by what appears: one slot more, with certain functions.
 
 KIND_CARD=${CARDS[0]}
-# Seconds: a guest is slow while another is emulated beside it. A scenario about a slower kind sets it before.
-PATIENCE=${PATIENCE:-400}
 
 # nics: sets NICS to the functions of cards like ours that the guest sees: (01:1f.0 01:1f.1)
 nics() {
@@ -25,14 +23,14 @@ sees() {
   [[ "${functions[*]}" == "$1" && ${slots[*]//"${slots[0]:-}"/} =~ ^\ *$ ]]
 }
 sees_none() { nics; [[ ${#NICS[@]} == 0 ]]; }
-# in_time CONDITION...: it holds before the patience ends
-in_time() { wait_for "$PATIENCE" "$@" || { diag "the guest sees: ${NICS[*]}"; return 1; }; }
+# comes_to CONDITION...: wait_guest, which tells in vain what the guest sees
+comes_to() { wait_guest "$@" || { diag "the guest sees: ${NICS[*]}"; return 1; }; }
 
 # gone NAME: after a detach or a rollback nothing is left anywhere
 gone() {
   is "$(card_place $KIND_CARD)" out "$1: all functions are back on their host driver, libvirt and QEMU have none"
   unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "$1: no record is left"
-  passes "$1: the guest sees none" in_time sees_none
+  passes "$1: the guest sees none" comes_to sees_none
 }
 
 # plug_card NAME OPTIONS SLOT: attach of the whole card, which comes into that guest slot
@@ -40,12 +38,12 @@ plug_card() {
   # shellcheck disable=SC2086 # words
   runs 0 "$1: attach" virt-mfplug attach $2 "$DOMAIN" $KIND_CARD
   like "$output" "guest $3.0" "$1: attach: into $3"
-  passes "$1: attach: the guest sees all four functions in one slot" in_time sees "0 1 2 3"
+  passes "$1: attach: the guest sees all four functions in one slot" comes_to sees "0 1 2 3"
 }
 
 # unplug_card NAME
 unplug_card() {
-  runs 0 "$1: detach" virt-mfplug detach --timeout "$PATIENCE" "$DOMAIN" $KIND_CARD
+  runs 0 "$1: detach" virt-mfplug detach "$DOMAIN" $KIND_CARD
   gone "$1: detach"
 }
 
@@ -60,7 +58,7 @@ partial_card() {
   # shellcheck disable=SC2086
   runs 0 "$1: partial" virt-mfplug attach --functions 0,2 --rest unassigned $2 "$DOMAIN" $KIND_CARD
   like "$output" "guest $3.2" "$1: partial: into $3"
-  passes "$1: partial: the guest sees exactly two functions" in_time sees "0 2"
+  passes "$1: partial: the guest sees exactly two functions" comes_to sees "0 2"
   unplug_card "$1: partial"
 }
 
@@ -73,6 +71,6 @@ rolled_back() {
   like "$errors" "Everything was undone" "$1: rollback: says so"
   gone "$1: rollback"
   qmp '{"execute":"device_del","arguments":{"id":"stranger"}}' >/dev/null
-  wait_for 60 stranger_left || diag "the stranger stays"
+  wait_for stranger_left || diag "the stranger stays"
 }
 stranger_left() { [[ $(qemu_ids) != *stranger* ]]; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # Helpers for scripts that run inside the lab: source /lab/lib.sh. TAP, the guest, the cards, libvirt.
-# Times are in seconds of the lab's own clock. Addresses are written 0000:01:00.0, cards 0000:01:00.
+# Times that are printed are in seconds of the lab's own clock. Addresses are written 0000:01:00.0, cards 0000:01:00.
 
 # Which guest: one of /lab/guest/*.xml; a script that is about another sets it before it sources this.
 GUEST=${GUEST:-l2}
@@ -78,17 +78,70 @@ done_testing() {
 # json_has TEXT EXPRESSION: whether TEXT is JSON, and the Python EXPRESSION on it, called "it", is true
 json_has() { python3 -c 'import json, sys; it = json.loads(sys.argv[1]); sys.exit(not eval("(" + sys.argv[2] + ")"))' "$@" || { diag "$1"; return 1; }; }
 
+# --- Waiting --------------------------------------------------------------------------------------------------------
+# A wait does not know how fast this machine is. It ends when the thing has happened, or when nothing is left to hope for: after so
+# many looks, or when a guest has had so much work done besides (see README.md). LAB_TIMEOUT ends the scenario in any case.
+
+LOOKS_MAX=2000 BEATS_MAX=200
+
+# Seconds that virt-mfplug may wait for the guest. It has only the clock to measure by, so this is more than any guest needs. It is
+# less than LAB_TIMEOUT, so that the program can still say what it waits for.
+PATIENCE=1800
+
+# The program, as the words that start it. A scenario may start it in another way.
+PROGRAM=("$VIRT_MFPLUG")
+
 # What nobody writes to: a read waits on it, where sleep would be another process.
 exec {NAP}<> <(:)
+nap() { local unread; read -r -t 0.3 -u "$NAP" unread || true; }
 
-# wait_for SECONDS COMMAND...: until the command succeeds.
+# wait_for COMMAND...: until the command succeeds.
 wait_for() {
-  local end=$((SECONDS + $1)) unread
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    read -r -t 0.3 -u "$NAP" unread || true
+  local look
+  for ((look = 0; look < LOOKS_MAX; look++)); do
+    ! "$@" || return 0
+    nap
   done
+  diag "waited in vain, for $LOOKS_MAX looks: $*"
+  return 1
+}
+
+# wait_guest COMMAND...: until the command succeeds, which tells of something that the guest has to do
+wait_guest() {
+  local lines mark beats=0 before=0 look=0
+  mapfile -t lines <"$SERIAL_LOG"
+  mark=${#lines[@]}
+  until "$@"; do
+    beats_since "$mark"
+    [[ $beats == "$before" ]] || before=$beats look=0
+    if ((++look > LOOKS_MAX || beats > BEATS_MAX)); then
+      diag "waited in vain, while the guest spoke $beats times and then was silent for $look looks: $*"
+      return 1
+    fi
+    nap
+  done
+}
+
+# patient WORD...: sets WORDS to these words for the program, with PATIENCE. (Of two --timeout the last one counts.)
+patient() {
+  local word
+  WORDS=()
+  for word; do
+    WORDS+=("$word")
+    case $word in
+      attach | detach | recover | reclaim)
+        WORDS+=(--timeout "$PATIENCE" "${@:${#WORDS[@]}+1}")
+        return
+        ;;
+    esac
+  done
+}
+
+# A scenario means by this name the program with that patience.
+virt-mfplug() {
+  local WORDS
+  patient "$@"
+  "${PROGRAM[@]}" "${WORDS[@]}"
 }
 
 # --- The host's functions -------------------------------------------------------------------------------------------
@@ -115,17 +168,19 @@ take() { local function; for function in "$@"; do virsh -q nodedev-detach "$(nod
 
 # give_back CARD...: every function to the host driver, whatever holds it now
 give_back() {
-  local card function try
+  local card function
   for card in "$@"; do
     for function in $(functions_of "$card"); do
-      for ((try = 0; try < 20; try++)); do
-        [[ $(driver "$function") != "$HOST_DRIVER" ]] || continue 2
-        virsh -q nodedev-reattach "$(node_device "$function")" >/dev/null 2>&1 || true
-        [[ $(driver "$function") == "$HOST_DRIVER" ]] || sleep 0.5
-      done
-      [[ $(driver "$function") == "$HOST_DRIVER" ]] || { diag "$function stays on $(driver "$function")"; return 1; }
+      wait_for given_back "$function" || { diag "$function stays on $(driver "$function")"; return 1; }
     done
   done
+}
+
+# given_back FUNCTION: whether it is on the host driver, after one more try
+given_back() {
+  [[ $(driver "$1") != "$HOST_DRIVER" ]] || return 0
+  virsh -q nodedev-reattach "$(node_device "$1")" >/dev/null 2>&1 || true
+  [[ $(driver "$1") == "$HOST_DRIVER" ]]
 }
 
 # --- libvirt and QEMU -----------------------------------------------------------------------------------------------
@@ -187,10 +242,12 @@ libvirtd_restart() {
   local signal=${1:--TERM} pid
   pid=$(cat /run/libvirtd.pid)
   kill "$signal" "$pid"
-  wait_for 30 eval "[[ ! -d /proc/$pid ]]" || { diag "libvirtd ($pid) does not end"; return 1; }
+  wait_for has_ended "$pid" || { diag "libvirtd ($pid) does not end"; return 1; }
   libvirtd -d "${@:2}" </dev/null
-  wait_for 60 eval 'virsh -q uri >/dev/null 2>&1'
+  wait_for libvirtd_answers
 }
+has_ended() { [[ ! -d /proc/$1 ]]; }
+libvirtd_answers() { virsh -q uri >/dev/null 2>&1; }
 
 # --- virt-mfplug, disturbed ------------------------------------------------------------------------------------------
 
@@ -209,11 +266,13 @@ step_line='^virt-mfplug: (\(back\) )?[a-z]+ '
 # at_step STEP ACTION COMMAND...: runs virt-mfplug, and "ACTION PID" when it says that it begins that step (from 1).
 # Then $status is its exit status, $output what it printed, $errors what it said.
 at_step() {
-  local step=$1 action=$2 pid line count=0
+  local step=$1 action=$2 pid line count=0 WORDS
   shift 2
   rm -f /tmp/progress
   mkfifo /tmp/progress
-  virt-mfplug --verbose "$@" >/tmp/output 2>/tmp/progress &
+  patient "$@"
+  # Not by the function of this name: the process is to be the program's.
+  "${PROGRAM[@]}" --verbose "${WORDS[@]}" >/tmp/output 2>/tmp/progress &
   pid=$!
   errors=
   while IFS= read -r line; do
@@ -309,22 +368,29 @@ serial_mark() { local lines; mapfile -t lines <"$SERIAL_LOG"; SERIAL_MARK=${#lin
 # What came since the mark, into LINES.
 serial_since_mark() { mapfile -t -s "$SERIAL_MARK" LINES <"$SERIAL_LOG"; LINES=("${LINES[@]%$'\r'}"); }
 
-# A word from the guest since the mark, in a line of its own: it lives, and guest_sees is what it sees now.
-guest_spoke() {
-  local line
+# beats_since MARK: how often the guest has spoken since that line of the log, each time in a line of its own, into $beats
+beats_since() {
+  local line LINES SERIAL_MARK=$1
   serial_since_mark
+  beats=0
   for line in "${LINES[@]}"; do
-    [[ ! $line =~ ^(ALIVE|LISTED)\ [0-9]+$ ]] || return 0
+    [[ ! $line =~ ^(ALIVE|LISTED)\ [0-9]+$ ]] || beats=$((beats + 1))
   done
-  return 1
 }
-guest_fresh() { serial_mark; wait_for 60 guest_spoke; }
 
-# wait_guest_sees PATTERN SECONDS; wait_guest_misses PATTERN SECONDS. The pattern is an ERE over the addresses.
+# A word from the guest since the mark: it lives, and guest_sees is what it sees now.
+guest_spoke() {
+  local beats
+  beats_since "$SERIAL_MARK"
+  [[ $beats != 0 ]]
+}
+guest_fresh() { serial_mark; wait_guest guest_spoke; }
+
+# wait_guest_sees PATTERN; wait_guest_misses PATTERN. The pattern is an ERE over the addresses.
 guest_matches() { read_report; [[ ${REPORT[0]} =~ $1 ]]; }
 guest_differs() { read_report; [[ ! ${REPORT[0]} =~ $1 ]]; }
-wait_guest_sees() { wait_for "${2:-120}" guest_matches "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
-wait_guest_misses() { wait_for "${2:-120}" guest_differs "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
+wait_guest_sees() { wait_guest guest_matches "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
+wait_guest_misses() { wait_guest guest_differs "$1" || { diag "the guest sees: $(guest_sees)"; return 1; }; }
 
 guest_off() {
   case $(virsh -q domstate "$DOMAIN" 2>/dev/null) in
@@ -340,19 +406,18 @@ unconfine() {
   virsh -q define /tmp/unconfined.xml
 }
 
-# A key pressed on the console, where that is a terminal. A restored pseries guest sleeps until something interrupts it: QEMU saves
-# no decrementer before 8.2. QEMU looks once in a second whether a terminal is open.
-wake() {
-  local console
-  console=$(virsh -q ttyconsole "$DOMAIN" 2>/dev/null) || return 0
-  [[ ! -c $console ]] || { echo; sleep 3; } >"$console"
+# roused [TERMINAL]: whether the restored guest has spoken; if not, a key is pressed on its console, where that is a terminal.
+# A restored pseries guest sleeps until something interrupts it: QEMU saves no decrementer before 8.2. QEMU looks once in a
+# second whether a terminal is open.
+roused() {
+  ! guest_spoke || return 0
+  [[ ! -c ${1:-} ]] || { echo; sleep 3; } >"$1"
+  guest_spoke
 }
-
-roused() { wake; guest_fresh; }
 
 # guest_restore [unconfined]: the guest as it was when saved, its persistent definition too; all cards with the host.
 guest_restore() {
-  local saved=/lab/saved/$GUEST number
+  local saved=/lab/saved/$GUEST number terminal
   guest_off && give_back "${CARDS[@]}" || return 1
   mkdir -p "$GUEST_DIR"
   cp -n "$GUEST_FILES"/{vmlinux,initrd} "$saved/save" "$GUEST_DIR/"
@@ -363,6 +428,8 @@ guest_restore() {
   # Its own definition, as the files of the saved one are where it was booted.
   virsh dumpxml --inactive "$DOMAIN" >/tmp/definition.xml
   virsh -q restore "$GUEST_DIR/save" --xml /tmp/definition.xml || return 1
-  wait_for 300 roused || { diag "the restored guest is silent"; return 1; }
+  terminal=$(virsh -q ttyconsole "$DOMAIN" 2>/dev/null) || terminal=
+  serial_mark
+  wait_for roused "$terminal" || { diag "the restored guest is silent"; return 1; }
   t "guest: restored"
 }

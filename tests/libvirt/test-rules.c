@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rules that the model of fake-libvirt.c keeps, each a small scenario on
- * the operations of ops.h. Without arguments they are run on the model; with
- * --connect they are run on a real libvirt, QEMU and kernel, which is how the
- * model's rules are known to be theirs:
+ * The rules of libvirt, QEMU and the kernel that the program relies on and that the fake
+ * libvirt keeps, each a small scenario on the functions of src/libvirt. test-rules tries
+ * them on the fake; test-rules-on-libvirt tries the same on real ones, which shows that the
+ * fake's rules are theirs.
  *
- *   test-rules --connect URI DOMAIN CARD OTHERCARD SLOT
+ * Each rule leaves everything as it was before.
  *
- * DOMAIN runs, a q35 guest with ACPI hotplug; its SLOT is free. CARD (0000:01:00)
- * has the functions 0 to 3, which are one IOMMU group; OTHERCARD has a function 0
- * in another group; all are on host drivers. Each rule leaves things as they were.
- *
- * One rule of the model is not tried on a real kernel: that a function must not
- * be given back while QEMU has another one of its group. The kernel refuses, and
- * the function is left without a driver; one before 5.19 meets a BUG() and takes
- * the host down. The model records a violation, which no other test may cause.
- * Likewise that nothing may be dropped from the domain that QEMU still has.
+ * Two rules of the fake are not tried on real ones. A function may not be reattached while
+ * QEMU has another one of its group: the kernel refuses, and the function is left without a
+ * driver; a kernel before 5.19 meets a BUG() and takes the host down. Nothing may be detached
+ * from the domain that QEMU still has. The fake records a violation of either.
  */
 #include "config.h"
 
+#include "libvirt/rules.h"
+
 #include "base/error.h"
-#include "fake/fake-libvirt.h"
-#include "libvirt/monitor.h"
-#include "libvirt/ops-libvirt.h"
+#include "libvirt/domain.h"
+#include "libvirt/events.h"
+#include "libvirt/loop.h"
+#include "libvirt/node-devices.h"
+#include "libvirt/qemu.h"
 #include "model/hostdev-xml.h"
 
-#include <libvirt/libvirt.h>
 #include <string.h>
 
 #define PATIENCE (180 * G_TIME_SPAN_SECOND) /* for an emulated guest on a busy machine */
@@ -39,47 +37,24 @@
 #define RECORD_2 "rule-2"
 
 /**
- * Target:
- * @uri: NULL: the model
- * @slot: where in the guest
- *
- * The command line.
- */
-typedef struct
-{
-  char *uri;
-  const char *domain;
-  const char *card;
-  const char *other;
-  const char *slot;
-} Target;
-
-/**
  * World:
  * @card: its functions are to be the guest functions of the same numbers
- * @other: function 0 of another card, alone; the rest of its group is taken along
+ * @other: function 0 of another card, alone; the rest of its group is unassigned
  * @bus: QEMU's name of their slot's bus
- * @stop, @go: make the guest deaf to what it is asked, and let it act again
- * @fake: (nullable): the model
- * @target: what the command line names
  *
  * What a rule is tried on.
  */
-typedef struct _World World;
-struct _World
+typedef struct
 {
-  MfpOps *ops;
+  Rig *rig;
+  MfpLibvirt *libvirt;
   MfpCard *card;
   MfpCard *other;
   char *bus;
-  void (*stop) (World *world);
-  void (*go) (World *world);
-  Fake *fake;
-  const Target *target;
-};
+} World;
 
-/* Assertions are not fatal, so that a rule that does not hold is still cleaned
- * up after: a failed one goes on, with NULL where there was to be something. */
+/* Assertions are not fatal, so that the next rules find everything as it was even if one
+ * does not hold: after a failed assertion a rule goes on, and a pointer may be NULL. */
 
 static void
 assert_refused (gboolean done, GError **error, MfpError code, const char *part)
@@ -102,7 +77,7 @@ assert_done (gboolean done, GError **error)
   g_clear_error (error);
 }
 
-/* ---- what there is ---- */
+/* ---- reading ---- */
 
 static MfpFunction *
 function_of (const MfpCard *card, guint number)
@@ -111,12 +86,12 @@ function_of (const MfpCard *card, guint number)
 }
 
 static MfpGuest *
-look (const World *world, MfpForm form)
+read_guest (const World *world, MfpForm form)
 {
-  g_autofree char *xml = world->ops->domain_xml (world->ops, form, NULL);
-  MfpGuest *guest = xml ? mfp_guest_parse (xml, NULL) : NULL;
+  g_autoptr (GError) error = NULL;
+  MfpGuest *guest = mfp_domain_read (world->libvirt, form, &error);
 
-  g_assert_nonnull (guest);
+  assert_done (guest != NULL, &error);
   return guest;
 }
 
@@ -124,7 +99,7 @@ look (const World *world, MfpForm form)
 static guint
 in_domain (const World *world, const MfpCard *card, MfpForm form)
 {
-  g_autoptr (MfpGuest) guest = look (world, form);
+  g_autoptr (MfpGuest) guest = read_guest (world, form);
   guint which = 0;
 
   for (guint i = 0; guest && i < card->functions->len; i++)
@@ -137,17 +112,19 @@ in_domain (const World *world, const MfpCard *card, MfpForm form)
 static guint
 in_qemu (const World *world, const MfpCard *card)
 {
-  g_autoptr (GHashTable) ids = mfp_monitor_list_devices (world->ops, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GHashTable) ids = mfp_qemu_list_devices (world->libvirt, &error);
   guint which = 0;
 
-  g_assert_nonnull (ids);
+  assert_done (ids != NULL, &error);
   for (guint i = 0; ids && i < card->functions->len; i++)
     if (g_hash_table_contains (ids, function_of (card, i)->alias))
       which |= 1u << i;
   return which;
 }
 
-/* Asserts what @card has where, and nothing else. */
+/* Asserts which functions of @card the domain and QEMU have, and that they have no others
+ * of it. */
 static void
 assert_has (const World *world, const MfpCard *card, guint domain, guint qemu)
 {
@@ -158,10 +135,10 @@ assert_has (const World *world, const MfpCard *card, guint domain, guint qemu)
 static char *
 driver_of (const World *world, const MfpFunction *function)
 {
-  g_autoptr (MfpHostFunction) now
-      = world->ops->host_function (world->ops, &function->host, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpHostFunction) now = mfp_node_device_read_at (world->libvirt, &function->host, &error);
 
-  g_assert_nonnull (now);
+  assert_done (now != NULL, &error);
   return now ? g_strdup (now->driver) : NULL;
 }
 
@@ -174,68 +151,74 @@ is_on_vfio (const World *world, const MfpFunction *function)
 }
 
 static gboolean
-is_at_home (const World *world, const MfpFunction *function)
+is_on_host_driver (const World *world, const MfpFunction *function)
 {
   g_autofree char *driver = driver_of (world, function);
 
   return driver && !mfp_driver_is_vfio (driver);
 }
 
-static void
-let_pass (const World *world, gint64 time)
-{
-  gint64 until = world->ops->now (world->ops) + time;
-
-  while (world->ops->now (world->ops) < until)
-    {
-      g_autofree char *refused = NULL;
-
-      world->ops->wait (world->ops, MIN (until, world->ops->now (world->ops) + TICK), NULL,
-                        &refused, NULL);
-    }
-}
-
 static gboolean
-all_at_home (const World *world, const MfpCard *card)
+are_on_host_drivers (const World *world, const MfpCard *card)
 {
   for (guint i = 0; i < card->functions->len; i++)
-    if (!is_at_home (world, function_of (card, i)))
+    if (!is_on_host_driver (world, function_of (card, i)))
       return FALSE;
   return TRUE;
 }
 
-/* Waits until neither QEMU nor the domain has any of those @functions of @card,
- * which the domain may not forget before QEMU. */
+/* ---- waiting ---- */
+
+static gboolean
+is_never_over (gpointer data G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static void
+let_pass (gint64 duration)
+{
+  g_autoptr (MfpTimer) timer = mfp_timer_new (duration);
+
+  mfp_loop_wait (is_never_over, NULL, timer);
+}
+
+/* Waits until neither QEMU nor the domain has any of those @functions of @card. The domain
+ * may not lose one before QEMU does. */
 static void
 wait_until_gone (const World *world, const MfpCard *card, guint functions)
 {
-  gint64 until = world->ops->now (world->ops) + PATIENCE;
-  guint held = in_domain (world, card, MFP_LIVE) & functions;
+  g_autoptr (MfpTimer) limit = mfp_timer_new (PATIENCE);
+  guint listed = in_domain (world, card, MFP_LIVE) & functions;
   guint domain, qemu;
 
   do
     {
-      let_pass (world, TICK);
+      let_pass (TICK);
       domain = in_domain (world, card, MFP_LIVE) & functions;
       qemu = in_qemu (world, card) & functions;
-      g_assert_cmphex (qemu & held & ~domain, ==, 0);
+      g_assert_cmphex (qemu & listed & ~domain, ==, 0);
     }
-  while ((domain | qemu) != 0 && world->ops->now (world->ops) < until);
+  while ((domain | qemu) != 0 && !mfp_timer_is_due (limit));
   g_assert_cmphex (domain | qemu, ==, 0);
 }
 
-/* ---- what is done ---- */
+/* ---- changing ---- */
 
 static gboolean
-take (World *world, const MfpFunction *function, GError **error)
+detach_from_host (World *world, const MfpFunction *function, GError **error)
 {
-  return world->ops->take (world->ops, &function->host, error);
+  g_autoptr (MfpNodeDevice) node = mfp_node_device_new (&function->host);
+
+  return mfp_node_device_detach (world->libvirt, node, error);
 }
 
 static gboolean
-give_back (World *world, const MfpFunction *function, GError **error)
+reattach (World *world, const MfpFunction *function, GError **error)
 {
-  return world->ops->give_back (world->ops, &function->host, error);
+  g_autoptr (MfpNodeDevice) node = mfp_node_device_new (&function->host);
+
+  return mfp_node_device_reattach (world->libvirt, node, error);
 }
 
 static gboolean
@@ -244,14 +227,14 @@ attach (World *world, const MfpCard *card, const MfpFunction *function, MfpHostd
 {
   g_autofree char *xml = mfp_hostdev_format (card, function, form);
 
-  return world->ops->attach (world->ops, form == MFP_HOSTDEV_ASKED ? MFP_CONFIG : MFP_LIVE, xml,
-                             error);
+  return mfp_domain_attach (world->libvirt, form == MFP_HOSTDEV_ASKED ? MFP_CONFIG : MFP_LIVE, xml,
+                            function->alias, error);
 }
 
 static gboolean
-hold (World *world, const MfpFunction *function, GError **error)
+attach_unassigned (World *world, const MfpFunction *function, GError **error)
 {
-  return attach (world, world->card, function, MFP_HOSTDEV_HOLD, error);
+  return attach (world, world->card, function, MFP_HOSTDEV_UNASSIGNED, error);
 }
 
 static gboolean
@@ -265,7 +248,7 @@ queue (World *world, const MfpFunction *function, GError **error)
 {
   g_autofree char *command = mfp_qmp_device_add (function, world->bus, world->card->slot.slot);
 
-  return mfp_monitor_tell (world->ops, command, error);
+  return mfp_qemu_tell (world->libvirt, command, error);
 }
 
 static gboolean
@@ -273,27 +256,26 @@ unqueue (World *world, const MfpFunction *function, GError **error)
 {
   g_autofree char *command = mfp_qmp_device_del (function->alias);
 
-  return mfp_monitor_tell (world->ops, command, error);
+  return mfp_qemu_tell (world->libvirt, command, error);
 }
 
-/* Detaches what is held and not shown. */
 static gboolean
-drop (World *world, const MfpFunction *function, GError **error)
+detach_unassigned (World *world, const MfpFunction *function, GError **error)
 {
-  g_autofree char *xml = mfp_hostdev_format (world->card, function, MFP_HOSTDEV_HOLD);
+  g_autofree char *xml = mfp_hostdev_format (world->card, function, MFP_HOSTDEV_UNASSIGNED);
 
-  return world->ops->detach (world->ops, MFP_LIVE, xml, error);
+  return mfp_domain_detach (world->libvirt, MFP_LIVE, xml, error);
 }
 
 static gboolean
 detach_alias (World *world, const MfpFunction *function, GError **error)
 {
-  return world->ops->detach_alias (world->ops, function->alias, error);
+  return mfp_domain_detach_alias (world->libvirt, function->alias, error);
 }
 
-/* The same, where it is not what the rule is about. */
+/* Does that as a step towards what the rule is about. */
 static void
-must (World *world, gboolean (*act) (World *world, const MfpFunction *function, GError **error),
+require (World *world, gboolean (*act) (World *world, const MfpFunction *function, GError **error),
       const MfpFunction *function)
 {
   g_autoptr (GError) error = NULL;
@@ -303,31 +285,31 @@ must (World *world, gboolean (*act) (World *world, const MfpFunction *function, 
 }
 
 static void
-take_all (World *world, const MfpCard *card)
+detach_all_from_host (World *world, const MfpCard *card)
 {
   for (guint i = 0; i < card->functions->len; i++)
     if (!is_on_vfio (world, function_of (card, i)))
-      must (world, take, function_of (card, i));
+      require (world, detach_from_host, function_of (card, i));
 }
 
-/* Functions 1 to @last, queued for function 0. */
+/* Queues functions 1 to @last for function 0. */
 static void
 queue_up_to (World *world, guint last)
 {
   for (guint i = 1; i <= last; i++)
-    must (world, hold, function_of (world->card, i));
+    require (world, attach_unassigned, function_of (world->card, i));
   for (guint i = 1; i <= last; i++)
-    must (world, queue, function_of (world->card, i));
+    require (world, queue, function_of (world->card, i));
 }
 
-/* Functions 0 and 1 in the guest; 2 held and not shown. */
+/* Gives the guest functions 0 and 1, and the domain function 2 as well, unassigned. */
 static void
 plug_two (World *world)
 {
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 1);
-  must (world, hold, function_of (world->card, 2));
-  must (world, plug, function_of (world->card, 0));
+  require (world, attach_unassigned, function_of (world->card, 2));
+  require (world, plug, function_of (world->card, 0));
 }
 
 /* ---- rules: what libvirt attaches ---- */
@@ -339,7 +321,7 @@ nonzero_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   done = plug (world, function, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "function=0");
   assert_has (world, world->card, 0, 0);
@@ -353,16 +335,16 @@ host_driver_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  must (world, take, first);
-  must (world, hold, first);
-  done = hold (world, second, &error);
+  require (world, detach_from_host, first);
+  require (world, attach_unassigned, first);
+  done = attach_unassigned (world, second, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "must be manually detached");
   assert_has (world, world->card, F1, 0);
-  g_assert_true (is_at_home (world, second));
+  g_assert_true (is_on_host_driver (world, second));
 
-  /* the access to the group is as it was */
-  take_all (world, world->card);
-  must (world, queue, first);
+  /* The access to the group is as it was. */
+  detach_all_from_host (world, world->card);
+  require (world, queue, first);
 }
 
 static void
@@ -374,14 +356,14 @@ alias_twice_is_refused (World *world)
   gboolean done;
 
   same.alias = first->alias;
-  take_all (world, world->card);
-  must (world, hold, first);
-  done = hold (world, &same, &error);
+  detach_all_from_host (world, world->card);
+  require (world, attach_unassigned, first);
+  done = attach_unassigned (world, &same, &error);
   assert_refused (done, &error, MFP_ERROR_ALIAS_TAKEN, first->alias);
   assert_has (world, world->card, F1, 0);
 
-  /* the access to the group is as it was */
-  must (world, queue, first);
+  /* The access to the group is as it was. */
+  require (world, queue, first);
 }
 
 static void
@@ -393,14 +375,14 @@ host_twice_is_refused (World *world)
   gboolean done;
 
   again.alias = (char *) "ua-rule-again";
-  take_all (world, world->card);
-  must (world, hold, function);
-  done = hold (world, &again, &error);
+  detach_all_from_host (world, world->card);
+  require (world, attach_unassigned, function);
+  done = attach_unassigned (world, &again, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "in use");
   assert_has (world, world->card, F1, 0);
 
-  /* the access to the group is as it was */
-  must (world, queue, function);
+  /* The access to the group is as it was. */
+  require (world, queue, function);
 }
 
 static void
@@ -410,10 +392,10 @@ unassigned_is_not_shown (World *world)
   g_autoptr (MfpGuest) guest = NULL;
   const MfpGuestDevice *device;
 
-  must (world, take, function);
-  must (world, hold, function);
+  require (world, detach_from_host, function);
+  require (world, attach_unassigned, function);
   assert_has (world, world->card, F1, 0);
-  guest = look (world, MFP_LIVE);
+  guest = read_guest (world, MFP_LIVE);
   device = guest ? mfp_guest_find_host (guest, &function->host) : NULL;
   g_assert_nonnull (device);
   if (!device)
@@ -430,9 +412,9 @@ taken_address_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
-  take_all (world, world->other);
-  must (world, plug, function_of (world->card, 0));
+  detach_all_from_host (world, world->card);
+  detach_all_from_host (world, world->other);
+  require (world, plug, function_of (world->card, 0));
   done = attach (world, world->other, other, MFP_HOSTDEV_PLUG, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "double use of PCI Address");
   assert_has (world, world->other, 0, 0);
@@ -442,15 +424,15 @@ taken_address_is_refused (World *world)
 static void
 failed_attach_takes_access (World *world)
 {
-  const MfpFunction *held = function_of (world->card, 1);
+  const MfpFunction *unassigned = function_of (world->card, 1);
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
-  must (world, hold, held);
+  detach_all_from_host (world, world->card);
+  require (world, attach_unassigned, unassigned);
   done = plug (world, function_of (world->card, 2), &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "function=0");
-  done = queue (world, held, &error);
+  done = queue (world, unassigned, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "/dev/vfio/");
   assert_has (world, world->card, F1, 0);
 }
@@ -464,10 +446,10 @@ device_add_queues (World *world)
   g_autoptr (GPtrArray) pci = NULL;
   const MfpQemuDevice *device;
 
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 1);
   assert_has (world, world->card, F1, F1);
-  pci = mfp_monitor_query_pci (world->ops, NULL);
+  pci = mfp_qemu_query_pci (world->libvirt, NULL);
   device = pci ? mfp_qmp_find_device (pci, function->alias) : NULL;
   g_assert_nonnull (device);
   if (!device)
@@ -484,7 +466,7 @@ id_twice_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 1);
   same.alias = function_of (world->card, 1)->alias;
   done = queue (world, &same, &error);
@@ -500,7 +482,7 @@ taken_place_is_refused (World *world)
   gboolean done;
 
   second.guest_function = 1;
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 1);
   done = queue (world, &second, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "function 1 not available for vfio-pci");
@@ -514,9 +496,9 @@ late_function_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
-  must (world, hold, late);
-  must (world, plug, function_of (world->card, 0));
+  detach_all_from_host (world, world->card);
+  require (world, attach_unassigned, late);
+  require (world, plug, function_of (world->card, 0));
   done = queue (world, late, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "function 0 already occupied");
   assert_has (world, world->card, F0 | F1, F0);
@@ -529,8 +511,8 @@ single_function_is_refused (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
-  take_all (world, world->other);
+  detach_all_from_host (world, world->card);
+  detach_all_from_host (world, world->other);
   queue_up_to (world, 1);
   /* @other is the only function of its card: no multifunction='on' */
   done = attach (world, world->other, other, MFP_HOSTDEV_PLUG, &error);
@@ -546,9 +528,9 @@ group_must_be_viable (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  must (world, take, zero);
-  must (world, take, one);
-  must (world, hold, one);
+  require (world, detach_from_host, zero);
+  require (world, detach_from_host, one);
+  require (world, attach_unassigned, one);
   done = queue (world, one, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "is not viable");
   assert_has (world, world->card, F1, 0);
@@ -561,9 +543,9 @@ group_must_be_viable (World *world)
 static void
 function_0_shows_all (World *world)
 {
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 2);
-  must (world, plug, function_of (world->card, 0));
+  require (world, plug, function_of (world->card, 0));
   assert_has (world, world->card, F0 | F1 | F2, F0 | F1 | F2);
 }
 
@@ -573,21 +555,21 @@ static void
 whole_slot_leaves (World *world)
 {
   plug_two (world);
-  must (world, detach_alias, function_of (world->card, 0));
+  require (world, detach_alias, function_of (world->card, 0));
   wait_until_gone (world, world->card, F0 | F1);
-  /* which was never shown */
+  /* The guest never had function 2. */
   assert_has (world, world->card, F2, 0);
 }
 
 static void
-deaf_guest_keeps_all (World *world)
+stopped_guest_keeps_all (World *world)
 {
   plug_two (world);
-  world->stop (world);
-  must (world, detach_alias, function_of (world->card, 0));
-  let_pass (world, MOMENT);
+  rig_stop_guest (world->rig);
+  require (world, detach_alias, function_of (world->card, 0));
+  let_pass (MOMENT);
   assert_has (world, world->card, F0 | F1 | F2, F0 | F1);
-  world->go (world);
+  rig_let_guest_go (world->rig);
   wait_until_gone (world, world->card, F0 | F1);
 }
 
@@ -597,9 +579,9 @@ static void
 request_twice (World *world)
 {
   plug_two (world);
-  world->stop (world);
-  must (world, detach_alias, function_of (world->card, 0));
-  must (world, detach_alias, function_of (world->card, 0));
+  rig_stop_guest (world->rig);
+  require (world, detach_alias, function_of (world->card, 0));
+  require (world, detach_alias, function_of (world->card, 0));
   assert_has (world, world->card, F0 | F1 | F2, F0 | F1);
 }
 
@@ -610,9 +592,9 @@ queue_is_ejected_whole (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 2);
-  must (world, unqueue, first);
+  require (world, unqueue, first);
   wait_until_gone (world, world->card, F1 | F2);
   done = unqueue (world, first, &error);
   assert_refused (done, &error, MFP_ERROR_NOT_FOUND, "not found");
@@ -622,18 +604,18 @@ queue_is_ejected_whole (World *world)
 }
 
 static void
-unassigned_is_dropped_at_once (World *world)
+unassigned_leaves_at_once (World *world)
 {
   const MfpFunction *first = function_of (world->card, 1), *second = function_of (world->card, 2);
 
-  must (world, take, first);
-  must (world, take, second);
-  must (world, hold, first);
-  must (world, hold, second);
-  world->stop (world);
-  must (world, drop, first);
+  require (world, detach_from_host, first);
+  require (world, detach_from_host, second);
+  require (world, attach_unassigned, first);
+  require (world, attach_unassigned, second);
+  rig_stop_guest (world->rig);
+  require (world, detach_unassigned, first);
   assert_has (world, world->card, F2, 0);
-  must (world, detach_alias, second);
+  require (world, detach_alias, second);
   assert_has (world, world->card, 0, 0);
   g_assert_true (is_on_vfio (world, first));
 }
@@ -644,7 +626,7 @@ absent_is_not_found (World *world)
   const MfpFunction *function = function_of (world->card, 1);
   g_autofree char *host = mfp_function_describe (function);
   g_autoptr (GError) error = NULL;
-  gboolean done = drop (world, function, &error);
+  gboolean done = detach_unassigned (world, function, &error);
 
   assert_refused (done, &error, MFP_ERROR_NOT_FOUND, host);
   done = detach_alias (world, function, &error);
@@ -652,22 +634,22 @@ absent_is_not_found (World *world)
 }
 
 static void
-drop_takes_access (World *world)
+detach_takes_access (World *world)
 {
   const MfpFunction *stays = function_of (world->card, 1), *leaves = function_of (world->card, 2);
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  take_all (world, world->card);
-  must (world, hold, stays);
-  must (world, hold, leaves);
-  must (world, drop, leaves);
+  detach_all_from_host (world, world->card);
+  require (world, attach_unassigned, stays);
+  require (world, attach_unassigned, leaves);
+  require (world, detach_unassigned, leaves);
   done = queue (world, stays, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "/dev/vfio/");
   assert_has (world, world->card, F1, 0);
 
-  must (world, hold, leaves);
-  must (world, queue, stays);
+  require (world, attach_unassigned, leaves);
+  require (world, queue, stays);
 }
 
 static void
@@ -675,12 +657,66 @@ open_group_needs_no_access (World *world)
 {
   const MfpFunction *leaves = function_of (world->card, 2);
 
-  take_all (world, world->card);
+  detach_all_from_host (world, world->card);
   queue_up_to (world, 1);
-  must (world, hold, leaves);
-  must (world, drop, leaves);
-  must (world, queue, leaves);
+  require (world, attach_unassigned, leaves);
+  require (world, detach_unassigned, leaves);
+  require (world, queue, leaves);
   assert_has (world, world->card, F1, F1 | F2);
+}
+
+static GPtrArray *
+alias_of (const MfpFunction *function)
+{
+  GPtrArray *aliases = g_ptr_array_new ();
+
+  g_ptr_array_add (aliases, function->alias);
+  return aliases;
+}
+
+static gboolean
+is_reported (const World *world, const MfpFunction *function)
+{
+  g_autoptr (GPtrArray) aliases = alias_of (function);
+
+  return mfp_events_all_removed (world->libvirt, aliases);
+}
+
+/* Waits for the report of @function's removal, and returns as soon as it arrives. */
+static void
+wait_for_report (World *world, const MfpFunction *function)
+{
+  g_autoptr (GPtrArray) aliases = alias_of (function);
+  g_autoptr (MfpTimer) limit = mfp_timer_new (PATIENCE);
+  g_autofree char *rejected = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean done
+      = mfp_events_wait (world->libvirt, aliases, PATIENCE, limit, &rejected, &error);
+
+  assert_done (done, &error);
+  g_assert_cmpstr (rejected, ==, NULL);
+  g_assert_true (is_reported (world, function));
+}
+
+static void
+removals_are_reported (World *world)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  plug_two (world);
+  done = mfp_events_listen (world->libvirt, &error);
+  assert_done (done, &error);
+  require (world, detach_alias, function_of (world->card, 0));
+  g_assert_false (is_reported (world, function_of (world->card, 0)));
+  for (guint i = 0; i < 2; i++)
+    {
+      wait_for_report (world, function_of (world->card, i));
+      g_assert_cmphex (in_domain (world, world->card, MFP_LIVE) & (1u << i), ==, 0);
+      g_assert_cmphex (in_qemu (world, world->card), ==, 0);
+    }
+  g_assert_false (is_reported (world, function_of (world->card, 2)));
+  assert_has (world, world->card, F2, 0);
 }
 
 /* ---- rules: the host's side ---- */
@@ -690,27 +726,27 @@ host_changes_driver (World *world)
 {
   const MfpFunction *function = function_of (world->card, 1);
 
-  must (world, take, function);
+  require (world, detach_from_host, function);
   g_assert_true (is_on_vfio (world, function));
-  must (world, take, function);
+  require (world, detach_from_host, function);
   g_assert_true (is_on_vfio (world, function));
-  g_assert_true (is_at_home (world, function_of (world->card, 2)));
-  must (world, give_back, function);
-  g_assert_true (is_at_home (world, function));
+  g_assert_true (is_on_host_driver (world, function_of (world->card, 2)));
+  require (world, reattach, function);
+  g_assert_true (is_on_host_driver (world, function));
 }
 
 static void
-held_stays (World *world)
+attached_stays (World *world)
 {
   const MfpFunction *function = function_of (world->card, 1);
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  must (world, take, function);
-  must (world, hold, function);
-  done = take (world, function, &error);
+  require (world, detach_from_host, function);
+  require (world, attach_unassigned, function);
+  done = detach_from_host (world, function, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "in use");
-  done = give_back (world, function, &error);
+  done = reattach (world, function, &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "in use");
   g_assert_true (is_on_vfio (world, function));
   assert_has (world, world->card, F1, 0);
@@ -721,7 +757,7 @@ no_such_function (World *world)
 {
   MfpPciAddress address = { .domain = 0xffff, .bus = 0xfe, .slot = 0x1f, .function = 7 };
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpHostFunction) function = world->ops->host_function (world->ops, &address, &error);
+  g_autoptr (MfpHostFunction) function = mfp_node_device_read_at (world->libvirt, &address, &error);
 
   assert_refused (function != NULL, &error, MFP_ERROR_NOT_FOUND, "");
 }
@@ -730,13 +766,28 @@ static void
 group_is_whole (World *world)
 {
   const MfpPciAddress *address = &function_of (world->card, 1)->host;
-  g_autoptr (MfpHostFunction) function = world->ops->host_function (world->ops, address, NULL);
+  g_autoptr (MfpHostFunction) function = mfp_node_device_read_at (world->libvirt, address, NULL);
 
   g_assert_nonnull (function);
   if (!function)
     return;
   g_assert_cmpuint (function->group->len, >=, world->card->functions->len);
   g_assert_cmpint (function->iommu_group, !=, MFP_NO_IOMMU_GROUP);
+}
+
+static void
+list_is_whole (World *world)
+{
+  const MfpPciAddress *device = &function_of (world->card, LAST)->host;
+  g_autoptr (GArray) hosts = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  g_autoptr (GPtrArray) functions = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_array_append_val (hosts, *device);
+  functions = mfp_node_devices_read_slots (world->libvirt, hosts, &error);
+  assert_done (functions != NULL, &error);
+  for (guint i = 0; functions && i < world->card->functions->len; i++)
+    g_assert_nonnull (mfp_host_function_find (functions, &function_of (world->card, i)->host));
 }
 
 /* ---- rules: the domain's documents ---- */
@@ -747,7 +798,7 @@ write_record (World *world, const MfpRecord *record, GError **error)
   g_autofree char *uri = mfp_record_uri (record->id);
   g_autofree char *xml = mfp_record_format (record);
 
-  return world->ops->set_metadata (world->ops, uri, xml, error);
+  return mfp_domain_set_metadata (world->libvirt, uri, xml, error);
 }
 
 static gboolean
@@ -755,14 +806,14 @@ erase_record (World *world, const char *id, GError **error)
 {
   g_autofree char *uri = mfp_record_uri (id);
 
-  return world->ops->set_metadata (world->ops, uri, NULL, error);
+  return mfp_domain_set_metadata (world->libvirt, uri, NULL, error);
 }
 
 /* The domain's records called @id, as text. */
 static char *
 read_records (const World *world, const char *id)
 {
-  g_autoptr (MfpGuest) guest = look (world, MFP_LIVE);
+  g_autoptr (MfpGuest) guest = read_guest (world, MFP_LIVE);
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; guest && i < guest->records->len; i++)
@@ -786,7 +837,7 @@ assert_recorded (const World *world, const MfpRecord *record)
 }
 
 static void
-records_come_back (World *world)
+record_is_read (World *world)
 {
   g_autoptr (MfpRecord) first = mfp_record_new (RECORD_1, &world->card->slot);
   g_autoptr (MfpRecord) second = mfp_record_new (RECORD_2, &world->card->slot);
@@ -806,7 +857,7 @@ records_come_back (World *world)
   assert_recorded (world, first);
   assert_recorded (world, second);
 
-  second->leaving = TRUE;
+  second->detaching = g_strdup ("rule");
   done = write_record (world, second, &error);
   assert_done (done, &error);
   assert_recorded (world, first);
@@ -828,6 +879,35 @@ absent_record_is_erased (World *world)
   assert_done (done, &error);
 }
 
+static void
+assert_has_metadata (World *world, const char *id, gboolean expected)
+{
+  g_autofree char *uri = mfp_record_uri (id);
+  g_autoptr (GError) error = NULL;
+  gboolean has = !expected;
+  gboolean done = mfp_domain_has_metadata (world->libvirt, uri, &has, &error);
+
+  assert_done (done, &error);
+  g_assert_cmpint (has, ==, expected);
+}
+
+static void
+absent_metadata_is_told (World *world)
+{
+  g_autoptr (MfpRecord) record = mfp_record_new (RECORD_1, &world->card->slot);
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  assert_has_metadata (world, RECORD_1, FALSE);
+  done = write_record (world, record, &error);
+  assert_done (done, &error);
+  assert_has_metadata (world, RECORD_1, TRUE);
+  assert_has_metadata (world, RECORD_2, FALSE);
+  done = erase_record (world, RECORD_1, &error);
+  assert_done (done, &error);
+  assert_has_metadata (world, RECORD_1, FALSE);
+}
+
 static gboolean
 define (World *world, const MfpFunction *function, GError **error)
 {
@@ -839,7 +919,7 @@ undefine (World *world, const MfpFunction *function, GError **error)
 {
   g_autofree char *xml = mfp_hostdev_format (world->card, function, MFP_HOSTDEV_ASKED);
 
-  return world->ops->detach (world->ops, MFP_CONFIG, xml, error);
+  return mfp_domain_detach (world->libvirt, MFP_CONFIG, xml, error);
 }
 
 static void
@@ -847,9 +927,9 @@ persistent_takes_any_function (World *world)
 {
   g_autoptr (MfpGuest) guest = NULL;
 
-  must (world, define, function_of (world->card, 0));
-  must (world, define, function_of (world->card, 1));
-  guest = look (world, MFP_CONFIG);
+  require (world, define, function_of (world->card, 0));
+  require (world, define, function_of (world->card, 1));
+  guest = read_guest (world, MFP_CONFIG);
   for (guint i = 0; guest && i < 2; i++)
     {
       const MfpGuestDevice *device
@@ -859,7 +939,7 @@ persistent_takes_any_function (World *world)
       g_assert_true (device && device->has_address && device->managed);
       g_assert_true (device && mfp_pci_address_equal (&device->address, &wanted));
     }
-  g_assert_true (is_at_home (world, function_of (world->card, 0)));
+  g_assert_true (is_on_host_driver (world, function_of (world->card, 0)));
   assert_has (world, world->card, 0, 0);
 }
 
@@ -869,7 +949,7 @@ persistent_refuses_twice (World *world)
   g_autoptr (GError) error = NULL;
   gboolean done;
 
-  must (world, define, function_of (world->card, 0));
+  require (world, define, function_of (world->card, 0));
   done = define (world, function_of (world->card, 0), &error);
   assert_refused (done, &error, MFP_ERROR_FAILED, "already in the domain configuration");
   done = attach (world, world->other, function_of (world->other, 0), MFP_HOSTDEV_ASKED, &error);
@@ -896,7 +976,7 @@ static const struct
   { "a-live-attach-of-a-function-other-than-0-at-an-address-is-refused", nonzero_is_refused },
   { "an-unmanaged-function-on-its-host-driver-is-refused-and-left-there", host_driver_is_refused },
   { "an-alias-that-is-taken-is-refused-as-such", alias_twice_is_refused },
-  { "a-function-that-the-domain-holds-is-refused", host_twice_is_refused },
+  { "a-function-that-the-domain-has-is-refused", host_twice_is_refused },
   { "an-unassigned-function-is-not-in-qemu", unassigned_is_not_shown },
   { "a-plug-at-an-occupied-address-is-refused", taken_address_is_refused },
   { "a-failed-plug-takes-the-access-of-its-group", failed_attach_takes_access },
@@ -907,32 +987,36 @@ static const struct
   { "a-single-function-device-over-queued-ones-is-refused", single_function_is_refused },
   { "with-one-of-the-group-on-a-host-driver-none-is-opened", group_must_be_viable },
   { "function-0-is-plugged-over-queued-ones", function_0_shows_all },
-  { "detach-of-function-0-takes-the-slot-out-of-qemu-and-then-of-the-xml", whole_slot_leaves },
-  { "a-stopped-guest-keeps-all-until-it-goes-on", deaf_guest_keeps_all },
+  { "detach-of-function-0-removes-the-slot-from-qemu-and-then-from-the-xml", whole_slot_leaves },
+  { "a-stopped-guest-keeps-everything-until-it-goes-on", stopped_guest_keeps_all },
   { "a-second-request-is-accepted-and-changes-nothing-while-the-guest-is-stopped",
     request_twice },
-  { "device-del-of-a-queued-function-takes-the-whole-queue", queue_is_ejected_whole },
-  { "an-unassigned-function-is-dropped-at-once-whatever-the-guest-does",
-    unassigned_is_dropped_at_once },
-  { "detach-of-what-is-not-there-is-not-found", absent_is_not_found },
-  { "dropping-one-of-a-group-takes-the-access-of-all-until-it-is-held-again", drop_takes_access },
+  { "the-removal-of-each-function-is-reported-after-it-left-the-xml", removals_are_reported },
+  { "device-del-of-a-queued-function-removes-the-whole-queue", queue_is_ejected_whole },
+  { "an-unassigned-function-leaves-at-once-even-if-the-guest-is-stopped",
+    unassigned_leaves_at_once },
+  { "detach-of-an-absent-device-is-not-found", absent_is_not_found },
+  { "detaching-one-of-a-group-takes-the-access-of-all-until-it-is-attached-again",
+    detach_takes_access },
   { "qemu-needs-no-access-to-a-group-that-it-has-open", open_group_needs_no_access },
-  { "take-and-give-back-change-the-driver-of-one-function", host_changes_driver },
-  { "a-function-that-the-domain-holds-is-neither-taken-nor-given-back", held_stays },
+  { "detach-and-reattach-change-the-host-driver-of-one-function", host_changes_driver },
+  { "a-function-that-the-domain-has-is-neither-detached-nor-reattached", attached_stays },
   { "a-function-that-does-not-exist-is-not-found", no_such_function },
+  { "the-list-of-pci-devices-names-every-function-of-a-card", list_is_whole },
   { "a-host-function-names-its-whole-group", group_is_whole },
-  { "records-come-back-as-they-were-written", records_come_back },
-  { "a-record-that-is-not-there-can-be-erased", absent_record_is_erased },
+  { "a-record-is-read-as-it-was-written", record_is_read },
+  { "metadata-is-known-to-be-absent-before-it-is-written-and-after", absent_metadata_is_told },
+  { "an-absent-record-can-be-erased", absent_record_is_erased },
   { "the-persistent-xml-takes-any-function", persistent_takes_any_function },
   { "the-persistent-xml-refuses-a-function-and-an-address-twice", persistent_refuses_twice },
-  { "detach-from-the-persistent-xml-of-what-is-not-there-is-not-found",
+  { "detach-of-an-absent-device-from-the-persistent-xml-is-not-found",
     persistent_absent_is_not_found },
 };
 
-/* ---- how things were ---- */
+/* ---- the state before a rule ---- */
 
-/* Asks QEMU to let go of what it has of @card, of which function 0, or any of a
- * queue, takes the others along. */
+/* Asks QEMU to remove what it has of @card: function 0, or any queued function, takes the
+ * others along. */
 static void
 empty_qemu (World *world, const MfpCard *card)
 {
@@ -955,7 +1039,7 @@ empty_domain (World *world, const MfpCard *card)
   for (guint i = 0; i < card->functions->len; i++)
     {
       if (live & (1u << i))
-        drop (world, function_of (card, i), NULL);
+        detach_unassigned (world, function_of (card, i), NULL);
       if (config & (1u << i))
         undefine (world, function_of (card, i), NULL);
     }
@@ -965,16 +1049,16 @@ empty_domain (World *world, const MfpCard *card)
 
 /* QEMU may hold the group for a moment after the last function has left. */
 static void
-return_card (World *world, const MfpCard *card)
+reattach_card (World *world, const MfpCard *card)
 {
-  gint64 until = world->ops->now (world->ops) + PATIENCE;
+  g_autoptr (MfpTimer) limit = mfp_timer_new (PATIENCE);
 
-  while (!all_at_home (world, card) && world->ops->now (world->ops) < until)
+  while (!are_on_host_drivers (world, card) && !mfp_timer_is_due (limit))
     for (guint i = 0; i < card->functions->len; i++)
-      if (!is_at_home (world, function_of (card, i))
-          && !give_back (world, function_of (card, i), NULL))
-        let_pass (world, TICK);
-  g_assert_true (all_at_home (world, card));
+      if (!is_on_host_driver (world, function_of (card, i))
+          && !reattach (world, function_of (card, i), NULL))
+        let_pass (TICK);
+  g_assert_true (are_on_host_drivers (world, card));
 }
 
 static void
@@ -982,73 +1066,20 @@ restore_card (World *world, const MfpCard *card)
 {
   empty_qemu (world, card);
   empty_domain (world, card);
-  return_card (world, card);
+  reattach_card (world, card);
 }
 
 static void
 restore (World *world)
 {
-  world->go (world);
+  rig_let_guest_go (world->rig);
   restore_card (world, world->card);
   restore_card (world, world->other);
   erase_record (world, RECORD_1, NULL);
   erase_record (world, RECORD_2, NULL);
 }
 
-/* ---- on the model and on the real ones ---- */
-
-static void
-stop_fake (World *world)
-{
-  fake_stop_guest (world->fake);
-}
-
-static void
-let_fake_go (World *world)
-{
-  fake_let_guest_go (world->fake);
-}
-
-/* Changes the domain's state as MfpOps cannot, on a connection of its own: one
- * that is kept and not served would be closed by libvirtd. */
-static void
-on_domain (const World *world, int (*act) (virDomainPtr domain))
-{
-  virConnectPtr connection = virConnectOpen (world->target->uri);
-  virDomainPtr domain
-      = connection ? virDomainLookupByName (connection, world->target->domain) : NULL;
-
-  g_assert_nonnull (domain);
-  if (domain)
-    {
-      g_assert_cmpint (act (domain), ==, 0);
-      virDomainFree (domain);
-    }
-  if (connection)
-    virConnectClose (connection);
-}
-
-static void
-stop_domain (World *world)
-{
-  on_domain (world, virDomainSuspend);
-}
-
-static int
-resume_if_paused (virDomainPtr domain)
-{
-  int state;
-
-  if (virDomainGetState (domain, &state, NULL, 0) != 0)
-    return -1;
-  return state == VIR_DOMAIN_PAUSED ? virDomainResume (domain) : 0;
-}
-
-static void
-let_domain_go (World *world)
-{
-  on_domain (world, resume_if_paused);
-}
+/* ---- a rule ---- */
 
 static MfpPciAddress
 parse_slot (const char *text)
@@ -1077,7 +1108,7 @@ add_function (MfpCard *card, const MfpPciAddress *host, int guest_function, cons
       = g_strdup_printf ("%s-%u", alias, (guint) host->function);
 }
 
-/* The functions of the host device at @text, which are those of the guest. */
+/* The functions of the host device at @text, with the same numbers in the guest. */
 static MfpCard *
 make_whole_card (const char *text, const MfpPciAddress *slot)
 {
@@ -1093,13 +1124,13 @@ make_whole_card (const char *text, const MfpPciAddress *slot)
   return card;
 }
 
-/* Function 0 of the host device at @text, and with it the rest of its group. */
+/* Function 0 of the host device at @text, and the rest of its group. */
 static MfpCard *
-make_other_card (MfpOps *ops, const char *text, const MfpPciAddress *slot)
+make_other_card (MfpLibvirt *libvirt, const char *text, const MfpPciAddress *slot)
 {
   MfpCard *card = make_card (slot);
   MfpPciAddress zero = parse_slot (text);
-  g_autoptr (MfpHostFunction) function = ops->host_function (ops, &zero, NULL);
+  g_autoptr (MfpHostFunction) function = mfp_node_device_read_at (libvirt, &zero, NULL);
 
   if (!function)
     g_error ("%s has no function 0", text);
@@ -1115,167 +1146,78 @@ make_other_card (MfpOps *ops, const char *text, const MfpPciAddress *slot)
 }
 
 static void
-enter_world (World *world)
+enter_world (World *world, Rig *rig)
 {
-  g_autoptr (MfpGuest) guest = look (world, MFP_LIVE);
-  MfpPciAddress slot = parse_slot (world->target->slot);
-  const MfpBus *bus = guest ? mfp_guest_bus (guest, slot.bus) : NULL;
+  const RigTarget *target = rig_target (rig);
+  MfpPciAddress slot = parse_slot (target->slot);
+  g_autoptr (MfpGuest) guest = NULL;
+  const MfpBus *bus;
 
+  world->rig = rig;
+  world->libvirt = rig_enter (rig);
+  guest = read_guest (world, MFP_LIVE);
+  bus = guest ? mfp_guest_bus (guest, slot.bus) : NULL;
   if (!bus)
-    g_error ("the domain has no bus for slot %s", world->target->slot);
+    g_error ("the domain has no bus for slot %s", target->slot);
   world->bus = mfp_guest_bus_qemu_name (guest, bus);
-  world->card = make_whole_card (world->target->card, &slot);
-  world->other = make_other_card (world->ops, world->target->other, &slot);
+  world->card = make_whole_card (target->card, &slot);
+  world->other = make_other_card (world->libvirt, target->other, &slot);
 }
 
 static void
 leave_world (World *world)
 {
+  rig_leave (world->rig, world->libvirt);
   mfp_card_free (world->card);
   mfp_card_free (world->other);
   g_free (world->bus);
 }
 
-typedef void (*Check) (World *world);
+/* A function that is in use must not be "restored" to a host driver. */
+static void
+check_idle (World *world)
+{
+  const RigTarget *target = rig_target (world->rig);
 
-/**
- * Trial:
- * @target: what the command line names
- * @libvirt: (nullable): a connection; NULL: the model
- *
- * One rule and what to try it on.
- */
+  if (!are_on_host_drivers (world, world->card) || !are_on_host_drivers (world, world->other)
+      || in_domain (world, world->card, MFP_CONFIG) || in_domain (world, world->other, MFP_CONFIG))
+    g_error ("%s and %s, with all of their IOMMU groups, have to be on host drivers, and '%s' "
+             "may not have them",
+             target->card, target->other, target->domain);
+}
+
 typedef struct
 {
-  Check check;
-  const Target *target;
-  MfpLibvirt *libvirt;
+  Rig *rig;
+  void (*check) (World *world);
 } Trial;
-
-static void
-check_rule (World *world, Check check)
-{
-  gint64 start = world->ops->now (world->ops);
-
-  enter_world (world);
-  check (world);
-  restore (world);
-  leave_world (world);
-  g_test_message ("%.1f s", (double) (world->ops->now (world->ops) - start) / G_TIME_SPAN_SECOND);
-}
-
-static void
-test_on_fake (const Trial *trial)
-{
-  g_autoptr (Fake) fake = fake_new (FAKE_ACPI, 1);
-  g_autofree char *live = fake_describe_live (fake);
-  g_autofree char *config = fake_describe_config (fake);
-  g_autofree char *live_after = NULL;
-  g_autofree char *config_after = NULL;
-  World world = {
-    .ops = fake_ops (fake),
-    .stop = stop_fake,
-    .go = let_fake_go,
-    .fake = fake,
-    .target = trial->target,
-  };
-
-  check_rule (&world, trial->check);
-  live_after = fake_describe_live (fake);
-  config_after = fake_describe_config (fake);
-  g_assert_cmpstr (live_after, ==, live);
-  g_assert_cmpstr (config_after, ==, config);
-  g_assert_cmpstr (fake_violation (fake), ==, NULL);
-}
-
-static World
-real_world (MfpLibvirt *libvirt, const Target *target)
-{
-  return (World){
-    .ops = mfp_libvirt_api.ops (libvirt),
-    .stop = stop_domain,
-    .go = let_domain_go,
-    .target = target,
-  };
-}
-
-static void
-test_on_libvirt (const Trial *trial)
-{
-  World world = real_world (trial->libvirt, trial->target);
-
-  check_rule (&world, trial->check);
-}
 
 static void
 test_rule (gconstpointer data)
 {
   const Trial *trial = data;
+  World world;
 
-  if (trial->libvirt)
-    test_on_libvirt (trial);
-  else
-    test_on_fake (trial);
+  g_test_timer_start ();
+  enter_world (&world, trial->rig);
+  trial->check (&world);
+  restore (&world);
+  leave_world (&world);
+  g_test_message ("%.1f s", g_test_timer_elapsed ());
 }
 
-/* ---- the command line ---- */
-
-static Target
-parse_command_line (int argc, char **argv)
-{
-  Target target = { .card = "0000:01:00", .other = "0000:02:00", .slot = "0000:03:00" };
-  const GOptionEntry entries[] = {
-    { "connect", 'c', G_OPTION_FLAG_NONE, G_OPTION_ARG_STRING, &target.uri,
-      "try the rules on a real domain", "URI" },
-    { NULL },
-  };
-  g_autoptr (GOptionContext) context = g_option_context_new ("[DOMAIN CARD OTHERCARD SLOT]");
-  g_autoptr (GError) error = NULL;
-
-  g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    g_error ("%s", error->message);
-  if (argc != (target.uri ? 5 : 1))
-    g_error ("usage: test-rules [--connect URI DOMAIN CARD OTHERCARD SLOT]");
-  if (target.uri)
-    {
-      target.domain = argv[1];
-      target.card = argv[2];
-      target.other = argv[3];
-      target.slot = argv[4];
-    }
-  return target;
-}
-
-static MfpLibvirt *
-open_libvirt (const Target *target)
-{
-  MfpInterrupt *interrupt = mfp_interrupt_new ("interrupted", 1);
-  g_autoptr (GError) error = NULL;
-  MfpLibvirt *libvirt = mfp_libvirt_api.open (target->uri, FALSE, interrupt, NULL, &error);
-
-  if (!libvirt || !mfp_libvirt_api.use_domain (libvirt, target->domain, &error))
-    g_error ("%s", error->message);
-  return libvirt;
-}
-
-/* Nothing that is in use may be put "back". */
 static void
-check_idle (MfpLibvirt *libvirt, const Target *target)
+check_rig (Rig *rig)
 {
-  World world = real_world (libvirt, target);
+  World world;
 
-  enter_world (&world);
-  if (!all_at_home (&world, world.card) || !all_at_home (&world, world.other)
-      || in_domain (&world, world.card, MFP_CONFIG) || in_domain (&world, world.other, MFP_CONFIG))
-    g_error ("%s and %s, with all of their IOMMU groups, have to be on host drivers, and '%s' "
-             "may not have them",
-             target->card, target->other, target->domain);
+  enter_world (&world, rig);
+  check_idle (&world);
   leave_world (&world);
 }
 
 static int
-run_rules (const Target *target, MfpLibvirt *libvirt)
+run_rules (Rig *rig)
 {
   Trial trials[G_N_ELEMENTS (rules)];
 
@@ -1283,7 +1225,7 @@ run_rules (const Target *target, MfpLibvirt *libvirt)
     {
       g_autofree char *path = g_strconcat ("/rules/", rules[i].claim, NULL);
 
-      trials[i] = (Trial){ rules[i].check, target, libvirt };
+      trials[i] = (Trial){ rig, rules[i].check };
       g_test_add_data_func (path, &trials[i], test_rule);
     }
   return g_test_run ();
@@ -1292,20 +1234,14 @@ run_rules (const Target *target, MfpLibvirt *libvirt)
 int
 main (int argc, char **argv)
 {
-  MfpLibvirt *libvirt = NULL;
-  Target target;
+  Rig *rig;
   int status;
 
   g_test_init (&argc, &argv, NULL);
   g_test_set_nonfatal_assertions ();
-  target = parse_command_line (argc, argv);
-  if (target.uri)
-    {
-      libvirt = open_libvirt (&target);
-      check_idle (libvirt, &target);
-    }
-  status = run_rules (&target, libvirt);
-  mfp_libvirt_api.free (libvirt);
-  g_free (target.uri);
+  rig = rig_new (argc, argv);
+  check_rig (rig);
+  status = run_rules (rig);
+  rig_free (rig);
   return status;
 }

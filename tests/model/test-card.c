@@ -54,22 +54,23 @@ static const Row selections[] = {
   { "whole-devices-packed", "02:00 01:00.*", MFP_REST_KEEP,
     "0000:02:00.0=0 0000:02:00.1=1 0000:01:00.0=2 0000:01:00.1=3 0000:01:00.2=4 0000:01:00.3=5",
     NULL },
-  { "the-rest-held", "01:00.1=0,01:00.3=1 02:00.0=2", MFP_REST_UNASSIGNED,
+  { "the-rest-as-unassigned", "01:00.1=0,01:00.3=1 02:00.0=2", MFP_REST_UNASSIGNED,
     "0000:01:00.1=0 0000:01:00.3=1 0000:02:00.0=2 "
-    "0000:01:00.0=left 0000:01:00.2=left 0000:02:00.1=left",
+    "0000:01:00.0=unassigned 0000:01:00.2=unassigned 0000:02:00.1=unassigned",
     NULL },
-  { "no-rest-to-hold", "02:00", MFP_REST_UNASSIGNED, "0000:02:00.0=0 0000:02:00.1=1", NULL },
+  { "a-whole-device-without-a-rest", "02:00", MFP_REST_UNASSIGNED,
+    "0000:02:00.0=0 0000:02:00.1=1", NULL },
 
-  { "a-device-that-is-not-there", "03:00", MFP_REST_KEEP, NULL,
+  { "a-device-that-does-not-exist", "03:00", MFP_REST_KEEP, NULL,
     "the host has no PCI device 0000:03:00" },
-  { "a-function-that-is-not-there-and-lists-the-others", "02:00.0,2", MFP_REST_KEEP, NULL,
+  { "a-function-that-does-not-exist-and-lists-the-others", "02:00.0,2", MFP_REST_KEEP, NULL,
     "the host has no PCI device 0000:02:00.2; that device has 0000:02:00.0, 0000:02:00.1" },
   { "no-function-0-and-suggests-a-mapping", "01:00.1,3", MFP_REST_KEEP, NULL,
     "a mapping that works: 0000:01:00.1=0,0000:01:00.3=1" },
   { "no-function-0-of-a-mapping", "01:00.0=1", MFP_REST_KEEP, NULL,
     "no function becomes guest function 0" },
   { "a-mapping-of-some", "01:00.0=0,01:00.1", MFP_REST_KEEP, NULL,
-    "some functions are given a guest function and some are not" },
+    "some functions have a guest function and some do not" },
   { "two-on-one-guest-function", "01:00.0=0,01:00.1=0", MFP_REST_KEEP, NULL,
     "host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
 };
@@ -187,9 +188,9 @@ test_check_same_host (void)
   assert_error (error, MFP_ERROR_REFUSED, "line 12: host function 0000:01:00.0 is named twice");
 }
 
-/* Held or not, a host function is taken once. */
+/* Unassigned or not, a host function is taken once. */
 static void
-test_check_same_leftover (void)
+test_check_same_unassigned (void)
 {
   static const char *const hosts[] = { "0000:01:00.0", "0000:01:00.1", "0000:01:00.1" };
   g_autoptr (GError) error = NULL;
@@ -213,7 +214,7 @@ test_check_same_guest (void)
 }
 
 static void
-test_check_leftovers_alone (void)
+test_check_unassigned_alone (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = simple_card ((int[]){ MFP_UNASSIGNED, MFP_UNASSIGNED }, 2);
@@ -244,12 +245,12 @@ test_number (void)
   g_assert_true (mfp_card_number_functions (card, &error));
   g_assert_no_error (error);
   text = test_describe_card (card);
-  g_assert_cmpstr (text, ==, "0000:01:00.0=0 0000:01:00.1=left 0000:01:00.2=2");
+  g_assert_cmpstr (text, ==, "0000:01:00.0=0 0000:01:00.1=unassigned 0000:01:00.2=2");
 }
 
-/* A leftover of another device does not change who is function 0. */
+/* An unassigned function of another device does not change who is function 0. */
 static void
-test_number_foreign_leftover (void)
+test_number_foreign_unassigned (void)
 {
   static const char *const hosts[] = { "0000:01:00.2", "0000:02:00.0", "0000:01:00.0" };
   g_autoptr (MfpCard) card = card_of (
@@ -258,7 +259,7 @@ test_number_foreign_leftover (void)
 
   g_assert_true (mfp_card_number_functions (card, NULL));
   text = test_describe_card (card);
-  g_assert_cmpstr (text, ==, "0000:01:00.2=2 0000:02:00.0=left 0000:01:00.0=0");
+  g_assert_cmpstr (text, ==, "0000:01:00.2=2 0000:02:00.0=unassigned 0000:01:00.0=0");
 }
 
 static void
@@ -268,7 +269,7 @@ test_number_some (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_GUEST_FUNCTION_UNSET }, 2);
 
   g_assert_false (mfp_card_number_functions (card, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "say it for each or for none");
+  assert_error (error, MFP_ERROR_REFUSED, "give one to each function or to none");
 }
 
 static void
@@ -346,7 +347,7 @@ test_name_no_lock (void)
   set_user_alias (card, 1, "ua-own");
   g_assert_null (mfp_card_lock (card));
   g_assert_false (mfp_card_name_functions (card, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "every non-zero function has an <alias> of its own");
+  assert_error (error, MFP_ERROR_REFUSED, "every non-zero function has its own <alias>");
 }
 
 static void
@@ -360,8 +361,8 @@ test_lock_first (void)
   g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-slot-0000-05-00");
 }
 
-/* The plug of a single function is atomic, and a leftover, which may outlive
- * the slot, never has its lock. */
+/* The plug of a single function is atomic, and an unassigned function, which
+ * may outlive the slot, never has its lock. */
 static void
 test_lock_single (void)
 {
@@ -393,7 +394,7 @@ describe_state (const MfpCard *card)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* The record knows which of the held ones the guest sees. */
+/* The record knows which of the unassigned functions the guest sees. */
 static void
 test_from_guest_record (void)
 {
@@ -429,9 +430,9 @@ test_from_guest_selection (void)
   g_assert_null (card->record_id);
 }
 
-/* Without the record all that is known of a held function is that. */
+/* Without the record nothing else is known of an unassigned function. */
 static void
-test_from_guest_held (void)
+test_from_guest_unassigned (void)
 {
   static const char *const words[] = { "81:00.2", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
@@ -508,10 +509,10 @@ test_to_record (void)
   first->driver = g_strdup ("e1000e");
   first->take = TRUE;
   card->record_id = g_strdup ("run");
-  record = mfp_card_to_record (card, FALSE);
+  record = mfp_card_to_record (card);
 
   g_assert_cmpstr (record->id, ==, "run");
-  g_assert_false (record->leaving);
+  g_assert_null (record->detaching);
   g_assert_true (mfp_pci_address_equal (&record->slot, &card->slot));
   g_assert_cmpuint (record->functions->len, ==, 2);
   noted = g_ptr_array_index (record->functions, 0);
@@ -523,28 +524,100 @@ test_to_record (void)
   g_assert_cmpint (noted->guest_function, ==, MFP_UNASSIGNED);
   g_assert_null (noted->driver);
   g_assert_false (noted->taken);
+  g_assert_false (noted->managed); /* an attach leaves nothing to libvirt */
 }
 
-/* libvirt gives a managed function back itself, which may go wrong. */
 static void
-test_to_record_leaving (void)
+test_detaching_names_the_run (void)
 {
-  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, 2 }, 3);
-  g_autoptr (MfpRecord) leaving = NULL;
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0 }, 1);
+  g_autoptr (MfpRecord) first = NULL, second = NULL;
 
   set_slot (card, "0000:05:00");
   mfp_card_name_functions (card, NULL);
-  ((MfpFunction *) g_ptr_array_index (card->functions, 1))->managed = FALSE;
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->managed = FALSE;
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->take = TRUE;
-  leaving = mfp_card_to_record (card, TRUE);
-  g_assert_true (leaving->leaving);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->taken);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 0))->managed);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->taken);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 1))->managed);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->managed);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (leaving->functions, 2))->taken);
+  card->record_id = g_strdup ("run");
+  first = mfp_card_to_detaching_record (card);
+  second = mfp_card_to_detaching_record (card);
+  g_assert_cmpstr (first->id, ==, "run");
+  g_assert_cmpstr (second->id, ==, "run");
+  g_assert_nonnull (first->detaching);
+  g_assert_nonnull (second->detaching);
+  g_assert_cmpstr (first->detaching, !=, "");
+  g_assert_cmpstr (first->detaching, !=, second->detaching);
+}
+
+/* libvirt itself reattaches a managed function that no run took, and may fail
+ * to; what a run took is its own to return. */
+static void
+test_detaching_managed (void)
+{
+  static const struct
+  {
+    gboolean managed, take;
+    gboolean noted_managed, noted_taken;
+  } rows[] = {
+    { TRUE, FALSE, TRUE, FALSE },
+    { FALSE, FALSE, FALSE, FALSE },
+    { FALSE, TRUE, FALSE, TRUE },
+    { TRUE, TRUE, FALSE, TRUE },
+  };
+  g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 1, 2, 3 }, 4);
+  g_autoptr (MfpRecord) record = NULL;
+
+  set_slot (card, "0000:05:00");
+  mfp_card_name_functions (card, NULL);
+  FOR_EACH (i, rows)
+    {
+      test_function (card, (guint) i)->managed = rows[i].managed;
+      test_function (card, (guint) i)->take = rows[i].take;
+    }
+  record = mfp_card_to_detaching_record (card);
+  FOR_EACH (i, rows)
+    {
+      const MfpRecordFunction *noted = g_ptr_array_index (record->functions, i);
+
+      g_assert_cmpint (noted->managed, ==, rows[i].noted_managed);
+      g_assert_cmpint (noted->taken, ==, rows[i].noted_taken);
+    }
+}
+
+typedef struct
+{
+  const char *name;
+  const char *driver; /* on the host */
+  gboolean managed;
+  MfpForm form;
+  gboolean take;
+} Driver;
+
+static const Driver drivers[] = {
+  { "takes-from-a-host-driver", "e1000e", TRUE, MFP_LIVE, TRUE },
+  { "takes-a-function-without-driver", NULL, TRUE, MFP_LIVE, TRUE },
+  { "does-not-take-what-is-on-vfio", "vfio-pci", TRUE, MFP_LIVE, FALSE },
+  { "does-not-take-what-is-on-a-variant-of-vfio", "mlx5_vfio_pci", TRUE, MFP_LIVE, FALSE },
+  { "does-not-take-an-unmanaged-function", "e1000e", FALSE, MFP_LIVE, FALSE },
+  { "takes-nothing-for-the-next-start", "e1000e", TRUE, MFP_CONFIG, FALSE },
+};
+
+static void
+test_adopt_drivers (gconstpointer data)
+{
+  const Driver *row = data;
+  g_autoptr (GPtrArray) host = test_host_list ();
+  g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0 0000:01:00.1=unassigned");
+
+  g_ptr_array_add (host, test_host_function ("0000:01:00.1", row->driver, 5, "0000:01:00.1"));
+  g_ptr_array_add (host, test_host_function ("0000:01:00.0", "vfio-pci", 5, "0000:01:00.0"));
+  test_function (card, 1)->managed = row->managed;
+  /* What the card said before does not count. */
+  test_function (card, 1)->driver = g_strdup ("nvme");
+  test_function (card, 1)->take = !row->take;
+  mfp_card_adopt_drivers (card, host, row->form);
+  g_assert_cmpstr (test_function (card, 0)->driver, ==, "vfio-pci");
+  g_assert_false (test_function (card, 0)->take);
+  g_assert_cmpstr (test_function (card, 1)->driver, ==, row->driver);
+  g_assert_cmpint (test_function (card, 1)->take, ==, row->take);
+  g_assert_cmpint (test_function (card, 1)->managed, ==, row->managed);
 }
 
 static void
@@ -603,39 +676,44 @@ main (int argc, char **argv)
                   selections[i].name, &selections[i], test_from_selections);
   g_test_add_func ("/card/add/is-managed-by-default", test_defaults);
   g_test_add_func ("/card/find/by-host-and-by-guest-function", test_find);
-  g_test_add_func ("/card/count-exposed/leaves-out-leftovers", test_count_exposed);
-  g_test_add_func ("/card/check/accepts-eight-functions-and-leftovers", test_check_eight);
+  g_test_add_func ("/card/count-exposed/leaves-out-unassigned-functions", test_count_exposed);
+  g_test_add_func ("/card/check/accepts-eight-functions-and-unassigned-ones", test_check_eight);
   g_test_add_func ("/card/check/refuses-nine-functions", test_check_nine);
   g_test_add_func ("/card/check/refuses-a-host-function-twice-with-its-line",
                    test_check_same_host);
-  g_test_add_func ("/card/check/refuses-a-leftover-twice", test_check_same_leftover);
+  g_test_add_func ("/card/check/refuses-an-unassigned-function-twice", test_check_same_unassigned);
   g_test_add_func ("/card/check/refuses-a-guest-function-twice-with-its-line",
                    test_check_same_guest);
-  g_test_add_func ("/card/check/refuses-leftovers-alone", test_check_leftovers_alone);
+  g_test_add_func ("/card/check/refuses-unassigned-functions-alone", test_check_unassigned_alone);
   g_test_add_func ("/card/check/refuses-an-empty-card", test_check_nothing);
-  g_test_add_func ("/card/number/keeps-numbers-and-leftovers", test_number);
-  g_test_add_func ("/card/number/ignores-leftovers-of-another-device",
-                   test_number_foreign_leftover);
+  g_test_add_func ("/card/number/keeps-numbers-and-unassigned-functions", test_number);
+  g_test_add_func ("/card/number/ignores-unassigned-functions-of-another-device",
+                   test_number_foreign_unassigned);
   g_test_add_func ("/card/number/refuses-when-some-are-given", test_number_some);
   g_test_add_func ("/card/name/locks-with-the-first-exposed-non-zero-function", test_name);
   g_test_add_func ("/card/name/follows-the-slot", test_name_again);
   g_test_add_func ("/card/name/keeps-user-aliases", test_name_keeps_user_alias);
-  g_test_add_func ("/card/name/refuses-when-no-function-is-left-to-lock", test_name_no_lock);
+  g_test_add_func ("/card/name/refuses-when-no-function-can-lock-the-slot", test_name_no_lock);
   g_test_add_func ("/card/lock/may-be-the-first-of-the-list", test_lock_first);
-  g_test_add_func ("/card/lock/a-single-function-and-leftovers-need-none", test_lock_single);
+  g_test_add_func ("/card/lock/a-single-function-and-unassigned-ones-need-none",
+                   test_lock_single);
   g_test_add_func ("/card/from-guest/reads-the-record", test_from_guest_record);
   g_test_add_func ("/card/from-guest/reads-a-selection", test_from_guest_selection);
-  g_test_add_func ("/card/from-guest/held-without-record-is-a-leftover", test_from_guest_held);
+  g_test_add_func ("/card/from-guest/an-unassigned-function-without-record-stays-so",
+                   test_from_guest_unassigned);
   g_test_add_func ("/card/from-guest/includes-what-only-the-record-has",
                    test_from_guest_recorded_alone);
   g_test_add_func ("/card/from-guest/keeps-the-element-and-the-slot",
                    test_from_guest_first_device);
   g_test_add_func ("/card/from-guest/may-be-empty", test_from_guest_nothing);
   g_test_add_func ("/card/to-record/holds-all-that-is-needed-to-return", test_to_record);
-  g_test_add_func ("/card/to-record/leaving-names-what-libvirt-gives-back",
-                   test_to_record_leaving);
+  g_test_add_func ("/card/to-detaching-record/names-the-run", test_detaching_names_the_run);
+  g_test_add_func ("/card/to-detaching-record/names-what-libvirt-itself-reattaches",
+                   test_detaching_managed);
   g_test_add_func ("/card/to-selections/names-each-function", test_to_selections);
-  g_test_add_func ("/card/adopt-aliases/takes-the-guest-s", test_adopt_aliases);
+  g_test_add_func ("/card/adopt-aliases/takes-the-aliases-of-the-guest", test_adopt_aliases);
+  FOR_EACH (i, drivers)
+    test_add_row ("/card/adopt-drivers/", drivers[i].name, &drivers[i], test_adopt_drivers);
   g_test_add_func ("/card/free/frees-tuning-and-takes-null", test_free);
   return g_test_run ();
 }

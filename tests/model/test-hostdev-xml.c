@@ -12,7 +12,7 @@
   "<source><address domain='0x0000' bus='0x01' slot='0x00' function='" #f "'/></source>"
 #define GUEST(f)                                                                               \
   "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='" #f "'/>"
-#define HELD "<address type='unassigned'/>"
+#define UNASSIGNED "<address type='unassigned'/>"
 /* One function with whatever comes after its source. */
 #define ONE(f, more) OPEN SOURCE (f) more CLOSE
 #define TWO(more) "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (1, GUEST (1) more) "\n</devices>"
@@ -62,10 +62,11 @@ static const Good good[] = {
     "0000:01:00.3=0 0000:02:00.0=1", NULL },
   { "a-mapping", "<devices>" ONE (1, GUEST (0)) ONE (3, GUEST (1)) "</devices>",
     "0000:01:00.1=0 0000:01:00.3=1", "0000:05:00" },
-  { "leftovers", "<devices>" ONE (1, HELD) ONE (0, GUEST (0)) "</devices>",
-    "0000:01:00.1=left 0000:01:00.0=0", "0000:05:00" },
-  { "leftovers-without-other-addresses", "<devices>" ONE (1, HELD) ONE (0, "") "</devices>",
-    "0000:01:00.1=left 0000:01:00.0=0", NULL },
+  { "unassigned-functions", "<devices>" ONE (1, UNASSIGNED) ONE (0, GUEST (0)) "</devices>",
+    "0000:01:00.1=unassigned 0000:01:00.0=0", "0000:05:00" },
+  { "unassigned-functions-without-other-addresses",
+    "<devices>" ONE (1, UNASSIGNED) ONE (0, "") "</devices>",
+    "0000:01:00.1=unassigned 0000:01:00.0=0", NULL },
   { "a-declaration-and-comments",
     "<?xml version='1.0' encoding='UTF-8'?>\n<!-- mine --><devices><!-- x -->" ONE (0, "")
     "</devices>",
@@ -155,7 +156,7 @@ static const Bad bad[] = {
     "card.xml:1: <hostdev> is not a" },
   { "a-hostdev-with-an-unknown-attribute",
     "<hostdev mode='subsystem' type='pci' sgio='filtered'>" SOURCE (0) CLOSE,
-    "card.xml:1: <hostdev sgio=...> cannot be honoured" },
+    "card.xml:1: <hostdev sgio=...> is not supported" },
   { "a-managed-that-is-neither-yes-nor-no",
     "<hostdev mode='subsystem' type='pci' managed='maybe'>" SOURCE (0) CLOSE,
     "card.xml:1: " },
@@ -170,7 +171,7 @@ static const Bad bad[] = {
     "card.xml:1: <source> holds no PCI address of the host" },
   { "a-source-with-an-attribute",
     OPEN "\n<source writeFiltering='no'><address bus='1' slot='0'/></source>" CLOSE,
-    "card.xml:2: <source writeFiltering=...> cannot be honoured" },
+    "card.xml:2: <source writeFiltering=...> is not supported" },
   { "an-alias-of-libvirt-s", OPEN SOURCE (0) "\n<alias name='hostdev0'/>" CLOSE,
     "card.xml:2: <alias name='hostdev0'>: libvirt keeps only names that begin with 'ua-'" },
   { "an-alias-with-a-dot", OPEN SOURCE (0) "\n<alias name='ua-a.b'/>" CLOSE,
@@ -191,7 +192,7 @@ static const Bad bad[] = {
   { "two-guest-slots",
     "<devices>\n" ONE (0, GUEST (0)) "\n" OPEN SOURCE (1)
     "\n<address type='pci' bus='6' slot='0' function='1'/>" CLOSE "</devices>",
-    "card.xml:4: this guest slot is not 0000:05:00, that of the functions before" },
+    "card.xml:4: the earlier functions are in guest slot 0000:05:00, and this one is not" },
   { "a-guest-function-twice", "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (1, GUEST (0)) "</devices>",
     "line 3: host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
   { "a-host-function-twice", "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (0, GUEST (1)) "</devices>",
@@ -200,9 +201,10 @@ static const Bad bad[] = {
     "card.xml: no function becomes guest function 0" },
   { "no-function-0-without-addresses", ONE (1, ""),
     "card.xml: no function becomes guest function 0" },
-  { "leftovers-alone", ONE (0, HELD), "card.xml: no function becomes guest function 0" },
+  { "unassigned-functions-alone", ONE (0, UNASSIGNED),
+    "card.xml: no function becomes guest function 0" },
   { "addresses-of-some", "<devices>" ONE (0, GUEST (0)) ONE (1, "") "</devices>",
-    "card.xml: some functions are given a guest function and some are not" },
+    "card.xml: some functions have a guest function and some do not" },
 
   /* a port */
 #define CONTROLLER(attributes, children) "<controller " attributes ">" children "</controller>"
@@ -210,7 +212,7 @@ static const Bad bad[] = {
 #define TARGET "<model name='pcie-root-port'/><target chassis='5' port='5'/>"
 #define PORT CONTROLLER (ROOT_PORT, TARGET)
 #define NO_PORT                                                                                \
-  "card.xml:2: the only <controller> is a pcie-root-port for the card, as --dry-run prints it"
+  "card.xml:2: the only supported <controller> is a pcie-root-port for the card, as --dry-run prints it"
   { "a-port-alone", "<devices>" PORT "</devices>", "card.xml:1: <devices> names no function" },
   { "a-port-of-another-bus",
     "<devices>" PORT ONE (0, "<address type='pci' bus='6' slot='0' function='0'/>") "</devices>",
@@ -261,30 +263,30 @@ static const Bad bad[] = {
 
   /* tuning */
   { "a-child-it-does-not-know", OPEN SOURCE (0) "\n<teaming type='transient'/>" CLOSE,
-    "card.xml:2: <teaming> of a multifunction card cannot be honoured" },
+    "card.xml:2: <teaming> of a multifunction card is not supported" },
   { "an-acpi-index", OPEN SOURCE (0) "\n<acpi index='3'/>" CLOSE,
-    "card.xml:2: <acpi> of a multifunction card cannot be honoured" },
+    "card.xml:2: <acpi> of a multifunction card is not supported" },
   { "a-rom-attribute-it-does-not-know", OPEN SOURCE (0) "\n<rom size='1'/>" CLOSE,
-    "card.xml:2: <rom size=...> cannot be honoured" },
+    "card.xml:2: <rom size=...> is not supported" },
   { "a-boot-attribute-it-does-not-know", OPEN SOURCE (0) "\n<boot order='1' loadparm='x'/>" CLOSE,
-    "card.xml:2: <boot loadparm=...> cannot be honoured" },
+    "card.xml:2: <boot loadparm=...> is not supported" },
   { "boot-order-0", OPEN SOURCE (0) "\n<boot order='0'/>" CLOSE,
-    "card.xml:2: <boot order=...> is not a number from 1 up" },
+    "card.xml:2: <boot order=...> is not a number of at least 1" },
   { "boot-order-without-number", OPEN SOURCE (0) "\n<boot order='first'/>" CLOSE,
-    "card.xml:2: <boot order=...> is not a number from 1 up" },
+    "card.xml:2: <boot order=...> is not a number of at least 1" },
   { "boot-without-order", OPEN SOURCE (0) "\n<boot/>" CLOSE,
-    "card.xml:2: <boot order=...> is not a number from 1 up" },
+    "card.xml:2: <boot order=...> is not a number of at least 1" },
   { "a-driver-that-is-not-vfio", OPEN SOURCE (0) "\n<driver name='kvm'/>" CLOSE,
-    "card.xml:2: the only <driver> is name='vfio'" },
+    "card.xml:2: the only supported <driver> is name='vfio'" },
   { "a-driver-s-model", OPEN SOURCE (0) "\n<driver name='vfio' model='mlx5_vfio_pci'/>" CLOSE,
-    "card.xml:2: <driver model=...> cannot be honoured" },
+    "card.xml:2: <driver model=...> is not supported" },
   { "a-rom-bar-that-is-neither-on-nor-off", ONE (0, "<rom bar='maybe'/>"), "card.xml:1: " },
   { "a-rom-enabled-that-is-neither-yes-nor-no", ONE (0, "<rom enabled='maybe'/>"),
     "card.xml:1: " },
 
   /* a wish that comes twice */
   { "two-sources", OPEN SOURCE (0) "\n" SOURCE (1) CLOSE, "card.xml:2: " },
-  { "two-guest-addresses", OPEN SOURCE (0) GUEST (0) "\n" HELD CLOSE, "card.xml:2: " },
+  { "two-guest-addresses", OPEN SOURCE (0) GUEST (0) "\n" UNASSIGNED CLOSE, "card.xml:2: " },
   { "two-aliases", OPEN SOURCE (0) "<alias name='ua-a'/>\n<alias name='ua-b'/>" CLOSE,
     "card.xml:2: " },
   { "two-roms", OPEN SOURCE (0) "<rom bar='on'/>\n<rom bar='off'/>" CLOSE, "card.xml:2: " },
@@ -403,7 +405,7 @@ test_zero_byte (void)
   "<alias name='ua-gpu'/><boot order='3'/><rom bar='off' file='/a &amp; b.rom'/>"              \
   "<driver name='vfio'/>" GUEST (0) CLOSE                                                      \
   "<hostdev mode='subsystem' type='pci' managed='no'>" SOURCE (3)                              \
-  "<rom enabled='no'/>" GUEST (1) CLOSE OPEN SOURCE (2) HELD CLOSE "</devices>"
+  "<rom enabled='no'/>" GUEST (1) CLOSE OPEN SOURCE (2) UNASSIGNED CLOSE "</devices>"
 
 static void
 test_round_trip (void)
@@ -498,7 +500,7 @@ static void
 test_format_single (void)
 {
   g_autoptr (MfpCard) card = parse_fine (
-      "<devices>" ONE (0, GUEST (0)) ONE (1, HELD) "</devices>");
+      "<devices>" ONE (0, GUEST (0)) ONE (1, UNASSIGNED) "</devices>");
   g_autofree char *text = mfp_devices_format (card);
 
   assert_lacks (text, "multifunction");
@@ -522,18 +524,18 @@ test_format_plug (void)
 }
 
 static void
-test_format_hold (void)
+test_format_unassigned (void)
 {
   g_autoptr (MfpCard) card = parse_fine (TWO ("<rom bar='off'/>"));
-  g_autofree char *hold = NULL;
+  g_autofree char *unassigned = NULL;
 
   g_assert_true (mfp_card_name_functions (card, NULL));
-  hold = mfp_hostdev_format (card, function_at (card, 1), MFP_HOSTDEV_HOLD);
-  assert_contains (hold, "managed=\"no\"");
-  assert_contains (hold, "<alias name=\"ua-mfplug-slot-0000-05-00\"/>");
-  assert_contains (hold, "<address type=\"unassigned\"/>");
-  assert_contains (hold, "<rom bar=\"off\"/>");
-  assert_lacks (hold, "type=\"pci\" domain"); /* no guest address */
+  unassigned = mfp_hostdev_format (card, function_at (card, 1), MFP_HOSTDEV_UNASSIGNED);
+  assert_contains (unassigned, "managed=\"no\"");
+  assert_contains (unassigned, "<alias name=\"ua-mfplug-slot-0000-05-00\"/>");
+  assert_contains (unassigned, "<address type=\"unassigned\"/>");
+  assert_contains (unassigned, "<rom bar=\"off\"/>");
+  assert_lacks (unassigned, "type=\"pci\" domain"); /* no guest address */
 }
 
 static void
@@ -617,7 +619,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hostdev-xml/format/a-single-function-is-not-multifunction",
                    test_format_single);
   g_test_add_func ("/hostdev-xml/format/plug-has-our-alias-and-is-unmanaged", test_format_plug);
-  g_test_add_func ("/hostdev-xml/format/hold-shows-nothing", test_format_hold);
+  g_test_add_func ("/hostdev-xml/format/unassigned-has-no-guest-address", test_format_unassigned);
   g_test_add_func ("/hostdev-xml/format/asked-has-no-alias-of-ours", test_format_asked);
   g_test_add_func ("/hostdev-xml/tuning/reads-rom-and-boot", test_tuning);
   g_test_add_func ("/hostdev-xml/tuning/free-takes-null", test_tuning_free);

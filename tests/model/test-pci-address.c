@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "common.h"
+#include "base/xml.h"
 #include "model/pci-address.h"
 
 typedef struct
@@ -189,6 +190,22 @@ test_compare (void)
 }
 
 static void
+test_contain (void)
+{
+  g_autoptr (GArray) addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  const MfpPciAddress first = test_address ("0000:01:00.0"), last = test_address ("0000:02:00.3");
+  const MfpPciAddress absent = test_address ("0000:02:00.0");
+
+  g_assert_false (mfp_pci_addresses_contain (NULL, &first));
+  g_assert_false (mfp_pci_addresses_contain (addresses, &first));
+  g_array_append_val (addresses, first);
+  g_array_append_val (addresses, last);
+  g_assert_true (mfp_pci_addresses_contain (addresses, &first));
+  g_assert_true (mfp_pci_addresses_contain (addresses, &last));
+  g_assert_false (mfp_pci_addresses_contain (addresses, &absent));
+}
+
+static void
 test_same_slot (void)
 {
   static const struct
@@ -220,6 +237,52 @@ test_with_function (void)
   g_assert_cmpuint (address.function, ==, 4);
 }
 
+static void
+test_from_xml (void)
+{
+  static const struct
+  {
+    const char *attributes;
+    const char *expected; /* NULL: refused */
+  } rows[] = {
+    { "domain='0x0001' bus='0x02' slot='0x03' function='0x4'", "0001:02:03.4" },
+    { "domain='65536' bus='255' slot='31' function='7'", "10000:ff:1f.7" },
+    { "bus='1' slot='2'", "0000:01:02.0" },
+    { "domain='0xffffffff' bus='0' slot='0' function='0' multifunction='on'",
+      "ffffffff:00:00.0" },
+    { "slot='2' function='0'", NULL },
+    { "bus='1' function='0'", NULL },
+    { "bus='256' slot='2'", NULL },
+    { "bus='1' slot='32'", NULL },
+    { "bus='1' slot='2' function='8'", NULL },
+    { "bus='1' slot='2' function=''", NULL },
+    { "domain='4294967296' bus='1' slot='2'", NULL },
+    { "domain='x' bus='1' slot='2'", NULL },
+    { "", NULL },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_autofree char *text = g_strdup_printf ("<address %s/>", rows[i].attributes);
+      g_autoptr (xmlDoc) doc = mfp_xml_parse (text, strlen (text), "x", NULL);
+      MfpPciAddress address = { .domain = 0xdead };
+      gboolean valid = mfp_pci_address_from_xml (xmlDocGetRootElement (doc), &address);
+      g_autofree char *formatted = mfp_pci_address_format (&address);
+
+      g_test_message ("%s", rows[i].attributes);
+      g_assert_cmpint (valid, ==, rows[i].expected != NULL);
+      g_assert_cmpstr (formatted, ==, valid ? rows[i].expected : "dead:00:00.0");
+    }
+}
+
+static void
+test_from_no_xml (void)
+{
+  MfpPciAddress address;
+
+  g_assert_false (mfp_pci_address_from_xml (NULL, &address));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -241,7 +304,10 @@ main (int argc, char **argv)
   g_test_add_func ("/pci-address/scan/failure-changes-nothing", test_scan_stays);
   g_test_add_func ("/pci-address/format/pads-and-keeps-long-domains", test_format);
   g_test_add_func ("/pci-address/compare/orders-by-domain-bus-slot-function", test_compare);
+  g_test_add_func ("/pci-address/contain/finds-the-first-and-the-last", test_contain);
   g_test_add_func ("/pci-address/same-slot/ignores-the-function-alone", test_same_slot);
   g_test_add_func ("/pci-address/with-function/copies", test_with_function);
+  g_test_add_func ("/pci-address/from-xml/reads-what-libvirt-writes", test_from_xml);
+  g_test_add_func ("/pci-address/from-xml/takes-no-element", test_from_no_xml);
   return g_test_run ();
 }

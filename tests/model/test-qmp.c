@@ -371,6 +371,95 @@ test_parse_pci_error (void)
   assert_error (no_list, MFP_ERROR_FAILED, "QEMU's answer is not the list that was asked for");
 }
 
+static void
+test_same_slot (void)
+{
+  static const MfpQemuDevice device = { .root = 1, .slot = 2, .function = 0 };
+  static const MfpQemuDevice below = { .parent = (char *) "pci.5", .root = 1, .slot = 2 };
+  static const struct
+  {
+    MfpQemuDevice other;
+    gboolean same, same_below; /* as the first, as the one below a port */
+  } rows[] = {
+    { { .root = 1, .slot = 2, .function = 7, .enumerated = TRUE }, TRUE, FALSE },
+    { { .root = 0, .slot = 2 }, FALSE, FALSE },
+    { { .root = 1, .slot = 3 }, FALSE, FALSE },
+    { { .parent = (char *) "pci.5", .root = 1, .slot = 2, .function = 3 }, FALSE, TRUE },
+    { { .parent = (char *) "pci.6", .root = 1, .slot = 2 }, FALSE, FALSE },
+  };
+
+  FOR_EACH (i, rows)
+    {
+      g_assert_cmpint (mfp_qemu_device_same_slot (&device, &rows[i].other), ==, rows[i].same);
+      g_assert_cmpint (mfp_qemu_device_same_slot (&below, &rows[i].other), ==,
+                       rows[i].same_below);
+    }
+}
+
+/* ---- the places of unassigned functions ---- */
+
+#define HOSTDEV(f, address)                                                                    \
+  "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' "         \
+  "function='" #f "'/></source><alias name='ua-" #f "'/>" address "</hostdev>"
+#define SHOWN(f) "<address type='pci' domain='0' bus='5' slot='0' function='" #f "'/>"
+#define UNASSIGNED "<address type='unassigned'/>"
+
+typedef struct
+{
+  const char *name;
+  const char *devices; /* of the domain */
+  const char *answer;
+  const char *card; /* as it is then */
+} Place;
+
+#define BELOW(id, function) "{\"slot\":0,\"function\":" #function ",\"qdev_id\":\"" id "\"}"
+#define PORT(id, ...)                                                                          \
+  "{\"slot\":2,\"qdev_id\":\"" id "\",\"pci_bridge\":{\"devices\":[" __VA_ARGS__ "]}}"
+#define ZERO HOSTDEV (0, SHOWN (0))
+#define ONE HOSTDEV (1, UNASSIGNED)
+#define TWO HOSTDEV (2, UNASSIGNED)
+#define NOTHING_LEARNT "0000:01:00.0=0 0000:01:00.1=unassigned 0000:01:00.2=unassigned"
+
+static const Place places[] = {
+  { "are-those-in-qemu", ZERO ONE TWO,
+    PORT ("pci.5", BELOW ("ua-2", 1) "," BELOW ("ua-1", 7) "," BELOW ("ua-0", 0)),
+    "0000:01:00.0=0 0000:01:00.1=7 0000:01:00.2=1" },
+  { "stay-open-for-what-qemu-does-not-have", ZERO ONE TWO,
+    PORT ("pci.5", BELOW ("ua-0", 0) "," BELOW ("ua-1", 1)),
+    "0000:01:00.0=0 0000:01:00.1=1 0000:01:00.2=unassigned" },
+  { "are-not-taken-from-other-slots", ZERO ONE TWO,
+    PORT ("pci.5", BELOW ("ua-0", 0)) "," PORT ("pci.6", BELOW ("ua-1", 1)), NOTHING_LEARNT },
+  { "need-function-0-in-qemu", ZERO ONE TWO, PORT ("pci.5", BELOW ("ua-1", 1)), NOTHING_LEARNT },
+  { "are-not-taken-from-devices-that-libvirt-does-not-know", ZERO ONE TWO,
+    PORT ("pci.5", BELOW ("ua-0", 0) "," BELOW ("stray", 2)), NOTHING_LEARNT },
+  { "do-not-replace-an-address-of-libvirt-s", ZERO HOSTDEV (1, SHOWN (1)) TWO,
+    PORT ("pci.5", BELOW ("ua-0", 0) "," BELOW ("ua-1", 3)),
+    "0000:01:00.0=0 0000:01:00.1=1 0000:01:00.2=unassigned" },
+  { "are-those-of-the-card-alone", ZERO ONE TWO HOSTDEV (3, UNASSIGNED),
+    PORT ("pci.5", BELOW ("ua-0", 0) "," BELOW ("ua-3", 3)), NOTHING_LEARNT },
+};
+
+static void
+test_adopt_places (gconstpointer data)
+{
+  const Place *row = data;
+  g_autofree char *xml = g_strdup_printf (
+      "<domain type='kvm' id='1'><name>vm</name><devices>%s</devices></domain>", row->devices);
+  g_autofree char *answer
+      = g_strdup_printf ("{\"return\":[{\"devices\":[%s]}]}", row->answer);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpGuest) guest = test_guest (xml);
+  g_autoptr (GPtrArray) pci = mfp_qmp_parse_pci (answer, &error);
+  g_autoptr (GArray) selections = test_selections ("01:00.0,1,2");
+  g_autoptr (MfpCard) card = mfp_card_from_guest (guest, selections, NULL);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  mfp_card_adopt_places (card, guest, pci);
+  text = test_describe_card (card);
+  g_assert_cmpstr (text, ==, row->card);
+}
+
 /* Well-formed, and none of it as the protocol says. */
 static void
 test_parse_pci_odd (void)
@@ -443,5 +532,8 @@ main (int argc, char **argv)
   g_test_add_func ("/qmp/parse-pci/tells-whether-the-guest-has-enumerated", test_enumerated);
   g_test_add_func ("/qmp/parse-pci/fails-on-errors-and-other-answers", test_parse_pci_error);
   g_test_add_func ("/qmp/parse-pci/survives-odd-answers", test_parse_pci_odd);
+  g_test_add_func ("/qmp/same-slot/compares-bus-and-slot", test_same_slot);
+  FOR_EACH (i, places)
+    test_add_row ("/qmp/adopt-places/", places[i].name, &places[i], test_adopt_places);
   return g_test_run ();
 }

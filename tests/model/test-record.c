@@ -61,7 +61,7 @@ describe (const MfpRecord *record)
 
       g_string_append_printf (text, "\n%s=%d %s %s %s", host, function->guest_function,
                               function->alias, function->driver ? function->driver : "-",
-                              function->taken ? "taken" : "left");
+                              function->taken ? "taken" : "not-taken");
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
@@ -70,7 +70,7 @@ describe (const MfpRecord *record)
   "run1@0000:06:00\n"                                                                          \
   "0000:01:00.1=-2 ua-rest - taken\n"                                                          \
   "0000:01:00.2=0 ua-zero e1000e taken\n"                                                      \
-  "10000:01:00.3=7 ua-seven vfio-pci left"
+  "10000:01:00.3=7 ua-seven vfio-pci not-taken"
 
 static void
 test_new (void)
@@ -107,20 +107,47 @@ test_format_bare (void)
 }
 
 static void
-test_leaving (void)
+test_detaching (void)
 {
   g_autoptr (MfpRecord) record = sample ("run1");
-  g_autofree char *staying = mfp_record_format (record);
-  g_autofree char *leaving = NULL, *xml = NULL;
+  g_autofree char *attached = mfp_record_format (record);
+  g_autofree char *detaching = NULL, *xml = NULL;
   g_autoptr (MfpRecord) again = NULL;
 
-  g_assert_false (record->leaving);
-  assert_lacks (staying, "leaving");
-  record->leaving = TRUE;
-  leaving = mfp_record_format (record);
-  xml = with_namespace (leaving, "urn:virt-mfplug:card:1:run1");
+  g_assert_null (record->detaching);
+  assert_lacks (attached, "detaching");
+  record->detaching = g_strdup ("<run & 2>");
+  detaching = mfp_record_format (record);
+  xml = with_namespace (detaching, "urn:virt-mfplug:card:1:run1");
   again = parse (xml);
-  g_assert_true (again->leaving);
+  g_assert_cmpstr (again->id, ==, "run1");
+  g_assert_cmpstr (again->detaching, ==, "<run & 2>");
+}
+
+/* That libvirt reattaches a function is written only where it does. */
+static void
+test_managed (void)
+{
+  MfpPciAddress slot = test_address ("0000:06:00");
+  g_autoptr (MfpRecord) record = mfp_record_new ("run1", &slot);
+  g_autoptr (MfpRecord) again = NULL;
+  g_autofree char *element = NULL, *xml = NULL;
+
+  mfp_record_add (record, &(MfpRecordFunction){ .host = test_address ("0000:01:00.0"),
+                                                .alias = (char *) "ua-0",
+                                                .managed = TRUE });
+  mfp_record_add (record, &(MfpRecordFunction){ .host = test_address ("0000:01:00.1"),
+                                                .guest_function = 1,
+                                                .alias = (char *) "ua-1",
+                                                .taken = TRUE });
+  element = mfp_record_format (record);
+  xml = with_namespace (element, "urn:virt-mfplug:card:1:run1");
+  again = parse (xml);
+  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->managed);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->taken);
+  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->managed);
+  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->taken);
+  assert_lacks (strstr (element, "managed=") + 1, "managed=");
 }
 
 static void
@@ -131,8 +158,7 @@ test_random_id (void)
   g_autoptr (MfpRecord) b = mfp_record_new (NULL, &slot);
 
   g_assert_cmpstr (a->id, !=, b->id);
-  g_assert_cmpuint (strlen (a->id), ==, 16);
-  g_assert_cmpuint (strspn (a->id, "0123456789abcdef"), ==, 16);
+  g_assert_true (g_uuid_string_is_valid (a->id));
 }
 
 #define NS "urn:virt-mfplug:card:1:x"
@@ -177,8 +203,8 @@ test_tolerance (void)
                " <p:future/>\n <p:" "function host='0000:01:00.0' alias='ua-a'/>\n</p:card>");
   g_autofree char *text = describe (record);
 
-  g_assert_cmpstr (text, ==, "x@0000:06:00\n0000:01:00.0=-2 ua-a - left");
-  g_assert_false (record->leaving);
+  g_assert_cmpstr (text, ==, "x@0000:06:00\n0000:01:00.0=-2 ua-a - not-taken");
+  g_assert_null (record->detaching);
 }
 
 static void
@@ -204,7 +230,7 @@ test_in_guest (void)
   g_assert_cmpstr (text, ==,
                    "0011223344556677@0000:06:00\n"
                    "0000:81:00.0=0 ua-mfplug-0000-81-00-0 igb taken\n"
-                   "0000:81:00.1=-2 ua-mfplug-0000-81-00-1 vfio-pci left\n"
+                   "0000:81:00.1=-2 ua-mfplug-0000-81-00-1 vfio-pci not-taken\n"
                    "0000:81:00.2=2 ua-mfplug-slot-0000-06-00 igb taken\n"
                    "0000:81:00.3=-2 ua-mfplug-0000-81-00-3 - taken");
   g_assert_null (mfp_guest_find_record (guest, &stranger));
@@ -219,7 +245,8 @@ main (int argc, char **argv)
   g_test_add_func ("/record/add/copies-and-keeps-the-order-of-hosts", test_new);
   g_test_add_func ("/record/new/ids-are-random", test_random_id);
   g_test_add_func ("/record/format/parses-again", test_round_trip);
-  g_test_add_func ("/record/format/says-that-the-card-is-leaving", test_leaving);
+  g_test_add_func ("/record/format/names-the-run-that-detaches-the-card", test_detaching);
+  g_test_add_func ("/record/format/says-which-functions-libvirt-reattaches", test_managed);
   g_test_add_func ("/record/format/leaves-the-namespace-to-libvirt", test_format_bare);
   FOR_EACH (i, foreign)
     test_add_row ("/record/parse/refuses-", foreign[i].name, &foreign[i], test_foreign);

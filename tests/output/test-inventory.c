@@ -130,7 +130,7 @@ test_empty_host (void)
   g_assert_cmpuint (devices->len, ==, 0);
 }
 
-/* Driver or not, it is told of; only with one it is in the way. */
+/* Driver or not, it is listed; only with one it keeps the group from a guest. */
 static void
 test_stranger (void)
 {
@@ -189,7 +189,7 @@ assert_holder (const GPtrArray *devices, const char *slot, guint index, const ch
 
 /* The function that libvirt has unassigned is where the record says. */
 static void
-test_held (void)
+test_holder (void)
 {
   g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
   g_autoptr (GPtrArray) devices = NULL;
@@ -226,7 +226,7 @@ test_record_of_another (void)
 
 /* A group is free as a whole or not at all. */
 static void
-test_stranger_held (void)
+test_group_in_part (void)
 {
   g_autoptr (GPtrArray) host = sample_host ("vfio-pci"), guests = no_guests ();
   g_autoptr (GPtrArray) devices = NULL;
@@ -255,9 +255,13 @@ static void
 append_guest_entry (GString *text, const MfpGuestEntry *entry)
 {
   static const char *const states[] = {
-    [MFP_PLUGGED] = "plugged", [MFP_QUEUED] = "queued", [MFP_HELD] = "held",
-    [MFP_LEAVING] = "leaving", [MFP_LOST] = "lost",     [MFP_RECORDED] = "recorded",
-    [MFP_CONFIGURED] = "configured",
+    [MFP_STATE_PLUGGED] = "plugged",
+    [MFP_STATE_QUEUED] = "queued",
+    [MFP_STATE_UNASSIGNED] = "unassigned",
+    [MFP_STATE_DETACHING] = "detaching",
+    [MFP_STATE_LOST] = "lost",
+    [MFP_STATE_RECORDED] = "recorded",
+    [MFP_STATE_CONFIGURED] = "configured",
   };
   g_autofree char *host = mfp_pci_address_format (&entry->host);
   g_autofree char *place = entry->has_place ? mfp_pci_address_format (&entry->place) : NULL;
@@ -309,19 +313,19 @@ test_states (void)
     const char *attributes, *devices, *in_qemu, *zero, *one, *two;
   } rows[] = {
     { "", "", "", "recorded", "recorded", "recorded" },
-    { "", ONE TWO, "", "recorded", "held", "held" },
-    { "", ONE TWO, "ua-1 other", "recorded", "queued", "held" },
-    { "", ONE TWO ZERO, "ua-1 ua-0", "plugged", "plugged", "held" },
-    { "", ONE TWO ZERO, "ua-1", "held", "queued", "held" },
-    { "", TWO ZERO, "ua-1 ua-0", "plugged", "lost", "held" },
-    { "", ONE TWO, "ua-1 ua-0", "lost", "plugged", "held" },
-    { " leaving='yes'", ONE TWO ZERO, "ua-1 ua-0", "leaving", "leaving", "leaving" },
-    { " leaving='yes'", TWO, "", "leaving", "leaving", "leaving" },
+    { "", ONE TWO, "", "recorded", "unassigned", "unassigned" },
+    { "", ONE TWO, "ua-1 other", "recorded", "queued", "unassigned" },
+    { "", ONE TWO ZERO, "ua-1 ua-0", "plugged", "plugged", "unassigned" },
+    { "", ONE TWO ZERO, "ua-1", "unassigned", "queued", "unassigned" },
+    { "", TWO ZERO, "ua-1 ua-0", "plugged", "lost", "unassigned" },
+    { "", ONE TWO, "ua-1 ua-0", "lost", "plugged", "unassigned" },
+    { " detaching='run'", ONE TWO ZERO, "ua-1 ua-0", "detaching", "detaching", "detaching" },
+    { " detaching='run'", TWO, "", "detaching", "detaching", "detaching" },
     /* QEMU not asked */
     { "", "", NULL, "recorded", "recorded", "recorded" },
-    { "", ONE TWO, NULL, "recorded", "queued", "held" },
-    { "", ONE TWO ZERO, NULL, "plugged", "plugged", "held" },
-    { " leaving='yes'", ONE TWO ZERO, NULL, "leaving", "leaving", "leaving" },
+    { "", ONE TWO, NULL, "recorded", "queued", "unassigned" },
+    { "", ONE TWO ZERO, NULL, "plugged", "plugged", "unassigned" },
+    { " detaching='run'", ONE TWO ZERO, NULL, "detaching", "detaching", "detaching" },
   };
 
   FOR_EACH (i, rows)
@@ -374,10 +378,10 @@ test_native (void)
                 "0000:01:00.1=0000:06:00.1 plugged");
 }
 
-/* What is held without a record goes with the card of its host device, or has
- * no slot; and a single one is worth being told of. */
+/* An unassigned function without a record goes with the card of its host device,
+ * or has no slot; and a single one is listed, too. */
 static void
-test_held_unrecorded (void)
+test_unassigned_unrecorded (void)
 {
   g_autoptr (MfpGuest) guest
       = guest_of ("vm", "",
@@ -386,12 +390,12 @@ test_held_unrecorded (void)
 
   g_assert_true (mfp_inventory_needs_qemu (guest));
   assert_cards (guest, "z", FALSE,
-                "0000:04:00: 0000:01:00.0=0000:04:00.0 plugged 0000:01:00.1=- held; "
-                "-: 0000:02:00.1=- held");
+                "0000:04:00: 0000:01:00.0=0000:04:00.0 plugged 0000:01:00.1=- unassigned; "
+                "-: 0000:02:00.1=- unassigned");
   /* Queued by hand: where, libvirt does not know. */
   assert_cards (guest, "z a", FALSE,
                 "0000:04:00: 0000:01:00.0=0000:04:00.0 plugged 0000:01:00.1=- plugged; "
-                "-: 0000:02:00.1=- held");
+                "-: 0000:02:00.1=- unassigned");
 }
 
 /* A function that somebody else put in front of ours is in our slot. */
@@ -426,7 +430,7 @@ test_shut_off (void)
       "<domain type='kvm'><name>vm</name><devices>" ZERO ONE "</devices></domain>");
 
   assert_cards (guest, NULL, FALSE,
-                "0000:04:00: 0000:01:00.0=0000:04:00.0 configured 0000:01:00.1=- held");
+                "0000:04:00: 0000:01:00.0=0000:04:00.0 configured 0000:01:00.1=- unassigned");
 }
 
 static void
@@ -448,18 +452,20 @@ main (int argc, char **argv)
   g_test_add_func ("/inventory/host/lists-cards-in-order", test_cards);
   g_test_add_func ("/inventory/host/lists-all-if-asked", test_all);
   g_test_add_func ("/inventory/host/takes-an-empty-host", test_empty_host);
-  g_test_add_func ("/inventory/host/tells-of-strangers", test_stranger);
+  g_test_add_func ("/inventory/host/lists-other-members-of-the-iommu-groups", test_stranger);
   g_test_add_func ("/inventory/host/needs-function-0", test_no_function_0);
-  g_test_add_func ("/inventory/host/tells-who-holds-what", test_held);
+  g_test_add_func ("/inventory/host/says-which-guest-has-a-function-and-where",
+                   test_holder);
   g_test_add_func ("/inventory/host/believes-devices-before-records", test_record_of_another);
-  g_test_add_func ("/inventory/host/sees-a-group-held-in-part", test_stranger_held);
-  g_test_add_func ("/inventory/guest/states", test_states);
+  g_test_add_func ("/inventory/host/refuses-a-group-that-a-guest-has-in-part", test_group_in_part);
+  g_test_add_func ("/inventory/guest/states-follow-libvirt-qemu-and-the-record", test_states);
   g_test_add_func ("/inventory/guest/knows-the-driver-from-the-record", test_driver_from_record);
-  g_test_add_func ("/inventory/guest/native-multifunction", test_native);
-  g_test_add_func ("/inventory/guest/held-without-a-record", test_held_unrecorded);
-  g_test_add_func ("/inventory/guest/stranger-in-the-slot", test_stranger_in_slot);
-  g_test_add_func ("/inventory/guest/interface", test_interface);
-  g_test_add_func ("/inventory/guest/shut-off", test_shut_off);
+  g_test_add_func ("/inventory/guest/lists-native-multifunction", test_native);
+  g_test_add_func ("/inventory/guest/lists-unassigned-functions-without-a-record",
+                   test_unassigned_unrecorded);
+  g_test_add_func ("/inventory/guest/lists-another-device-in-the-slot", test_stranger_in_slot);
+  g_test_add_func ("/inventory/guest/lists-an-interface-only-if-asked", test_interface);
+  g_test_add_func ("/inventory/guest/lists-what-a-shut-off-domain-will-have", test_shut_off);
   g_test_add_func ("/inventory/guest/asks-qemu-only-if-it-must", test_needs_qemu);
   return g_test_run ();
 }

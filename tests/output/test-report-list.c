@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "common.h"
+#include "model/slots.h"
 #include "output/report-list.h"
 
 #include <json-glib/json-glib.h>
@@ -54,7 +55,7 @@ test_host_text (void)
 }
 
 static void
-test_host_text_held (void)
+test_host_text_unassigned (void)
 {
   g_autoptr (GPtrArray) guests
       = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
@@ -135,13 +136,13 @@ sample_entries (void)
 {
   GPtrArray *entries = g_ptr_array_new_with_free_func (g_free);
 
-  for (guint i = 0; i <= MFP_CONFIGURED; i++)
+  for (guint i = 0; i <= MFP_STATE_CONFIGURED; i++)
     {
       MfpGuestEntry *entry = g_new0 (MfpGuestEntry, 1);
 
       entry->host = test_address ("0000:01:00.0");
       entry->host.function = (guint8) i;
-      entry->has_place = i != MFP_HELD;
+      entry->has_place = i != MFP_STATE_UNASSIGNED;
       entry->place = mfp_pci_address_with_function (&entry->host, 6 - i);
       entry->state = (MfpPlugState) i;
       g_ptr_array_add (entries, entry);
@@ -165,10 +166,10 @@ test_guest_list (void)
                    "no slot  7 functions\n"
                    "  host 0000:01:00.0  guest 0000:01:00.6  plugged\n"
                    "  host 0000:01:00.1  guest 0000:01:00.5  queued: not shown without function 0\n"
-                   "  host 0000:01:00.2  guest -             leftover: held, not shown\n"
-                   "  host 0000:01:00.3  guest 0000:01:00.3  removal pending\n"
-                   "  host 0000:01:00.4  guest 0000:01:00.2  lost: in the guest, but not held any "
-                   "more\n"
+                   "  host 0000:01:00.2  guest -             unassigned\n"
+                   "  host 0000:01:00.3  guest 0000:01:00.3  detaching: removal pending\n"
+                   "  host 0000:01:00.4  guest 0000:01:00.2  lost: in the guest, but libvirt "
+                   "does not list it\n"
                    "  host 0000:01:00.5  guest 0000:01:00.1  recorded: not in the guest\n"
                    "  host 0000:01:00.6  guest 0000:01:00.0  configured: for the next start\n");
   g_ptr_array_set_size (entries, 1);
@@ -206,11 +207,12 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/report-list/host/text", test_host_text);
-  g_test_add_func ("/report-list/host/text-held", test_host_text_held);
-  g_test_add_func ("/report-list/host/json", test_host_json);
-  g_test_add_func ("/report-list/nothing", test_nothing);
-  g_test_add_func ("/report-list/guest", test_guest_list);
-  g_test_add_func ("/report-list/slots", test_slots_text);
+  g_test_add_func ("/report-list/host/text-has-a-line-for-each-function", test_host_text);
+  g_test_add_func ("/report-list/host/text-names-the-guest-that-has-a-function-unassigned",
+                   test_host_text_unassigned);
+  g_test_add_func ("/report-list/host/json-has-every-member", test_host_json);
+  g_test_add_func ("/report-list/says-when-there-is-nothing", test_nothing);
+  g_test_add_func ("/report-list/guest/names-each-state", test_guest_list);
+  g_test_add_func ("/report-list/slots/say-what-is-in-them", test_slots_text);
   return g_test_run ();
 }

@@ -63,8 +63,8 @@ test_text (void)
                    "Attached to domain 'my guest':\n"
                    "  host 0000:01:00.1  guest 0000:05:00.0\n"
                    "  host 0000:01:00.2  guest 0000:05:00.1\n"
-                   "  host 0000:01:00.0  guest - (held, not shown)\n"
-                   "  host 0000:01:00.3  guest - (held, not shown)\n");
+                   "  host 0000:01:00.0  guest - (unassigned)\n"
+                   "  host 0000:01:00.3  guest - (unassigned)\n");
 }
 
 static void
@@ -80,10 +80,10 @@ test_headlines (void)
     { "attach", "g", FALSE, "Already attached to domain 'g'.\n" },
     { "detach", "g", TRUE, "Detached from domain 'g'.\n" },
     { "detach", "g", FALSE, "Nothing of it is attached to domain 'g'.\n" },
-    { "recover", "g", TRUE, "Mended in domain 'g'.\n" },
-    { "recover", "g", FALSE, "Nothing is to be mended in domain 'g'.\n" },
-    { "reclaim", NULL, TRUE, "Given back to the host.\n" },
-    { "reclaim", NULL, FALSE, "Nothing is to be given back to the host.\n" },
+    { "recover", "g", TRUE, "Recovered in domain 'g'.\n" },
+    { "recover", "g", FALSE, "Nothing to recover in domain 'g'.\n" },
+    { "reclaim", NULL, TRUE, "Reattached to the host.\n" },
+    { "reclaim", NULL, FALSE, "Nothing to reattach to the host.\n" },
   };
 
   FOR_EACH (i, rows)
@@ -105,17 +105,17 @@ test_text_host (void)
                        .step_log = &nothing_done };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_TEXT);
 
-  g_assert_true (g_str_has_prefix (text, "Given back to the host:\n  host 0000:01:00.1\n"));
+  g_assert_true (g_str_has_prefix (text, "Reattached to the host:\n  host 0000:01:00.1\n"));
   assert_lacks (text, "guest");
 }
 
-/* What became of the sample: one taken, and given back in the end. */
+/* What became of the sample: one function was taken, and reattached in the end. */
 static MfpStepLog *
-sample_journal (const MfpCard *card)
+sample_log (const MfpCard *card)
 {
   MfpStepLog *step_log = mfp_step_log_new ();
   const MfpStep take = { .kind = MFP_STEP_TAKE, .function = mfp_card_find_guest (card, 0) };
-  const MfpStep back = { .kind = MFP_STEP_GIVE_BACK, .function = take.function };
+  const MfpStep reattach = { .kind = MFP_STEP_REATTACH, .function = take.function };
   const MfpStep record = { .kind = MFP_STEP_RECORD };
   g_autoptr (GError) failure = g_error_new_literal (MFP_ERROR, MFP_ERROR_FAILED, "no \"luck\"");
   MfpLoggedDriver *driver = mfp_step_log_driver (step_log, &take.function->host);
@@ -127,7 +127,7 @@ sample_journal (const MfpCard *card)
   mfp_step_log_end_step (step_log, NULL, 1000000);
   mfp_step_log_begin_step (step_log, &take, FALSE, 1000000);
   mfp_step_log_end_step (step_log, failure, 1500000);
-  mfp_step_log_begin_step (step_log, &back, TRUE, 1500000);
+  mfp_step_log_begin_step (step_log, &reattach, TRUE, 1500000);
   mfp_step_log_end_step (step_log, NULL, 3750000);
   mfp_step_log_warn (step_log, "look \303\244");
   return step_log;
@@ -138,7 +138,7 @@ sample_journal (const MfpCard *card)
   "{\"step\":\"record\",\"function\":null,\"undo\":false,\"seconds\":0.0,\"error\":null},"       \
   "{\"step\":\"take\",\"function\":\"0000:01:00.1\",\"undo\":false,\"seconds\":0.5,"              \
   "\"error\":\"no \\\"luck\\\"\"},"                                                               \
-  "{\"step\":\"give-back\",\"function\":\"0000:01:00.1\",\"undo\":true,\"seconds\":2.25,"         \
+  "{\"step\":\"reattach\",\"function\":\"0000:01:00.1\",\"undo\":true,\"seconds\":2.25,"         \
   "\"error\":null}],\"warnings\":[\"look \303\244\"]"
 #define NO_STEPS "\"steps\":[],\"warnings\":[]"
 
@@ -146,7 +146,7 @@ static void
 test_json (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  g_autoptr (MfpStepLog) step_log = sample_journal (card);
+  g_autoptr (MfpStepLog) step_log = sample_log (card);
   MfpReport report = { .command = "attach", .domain = "a \"b\" \303\244",
                        .changed = TRUE, .card = card, .step_log = step_log };
   g_autofree char *text = mfp_report_format (&report, MFP_FORMAT_JSON);
@@ -211,8 +211,8 @@ test_several_cards (void)
   g_ptr_array_add (cards, second);
   text = mfp_report_format (&report, MFP_FORMAT_TEXT);
   g_assert_cmpstr (text, ==,
-                   "Mended in domain 'g':\n"
-                   "  host 0000:01:00.0  guest - (held, not shown)\n"
+                   "Recovered in domain 'g':\n"
+                   "  host 0000:01:00.0  guest - (unassigned)\n"
                    "  host 0000:02:00.0  guest 0000:05:00.0\n");
   json = mfp_report_format (&report, MFP_FORMAT_JSON);
   assert_json (json, "{\"schema\":1,\"command\":\"recover\",\"domain\":\"g\",\"changed\":true,"
@@ -228,7 +228,7 @@ static void
 test_error (void)
 {
   g_autoptr (MfpCard) card = sample ();
-  g_autoptr (MfpStepLog) step_log = sample_journal (card);
+  g_autoptr (MfpStepLog) step_log = sample_log (card);
   g_autoptr (GError) error
       = g_error_new_literal (MFP_ERROR, MFP_ERROR_LEFT, "two\nlines \"quoted\" \303\244");
   g_autofree char *text = mfp_report_format_error (error, step_log);
@@ -284,12 +284,12 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/report/text/lists-functions-in-the-guest-s-order", test_text);
-  g_test_add_func ("/report/text/headline-of-each-outcome", test_headlines);
-  g_test_add_func ("/report/text/of-the-host-alone-names-no-guest", test_text_host);
+  g_test_add_func ("/report/text/has-a-headline-for-each-outcome", test_headlines);
+  g_test_add_func ("/report/text/of-a-reclaim-names-no-guest", test_text_host);
   g_test_add_func ("/report/json/has-every-member", test_json);
-  g_test_add_func ("/report/json/of-nothing", test_json_nothing);
+  g_test_add_func ("/report/json/without-a-card-has-no-functions", test_json_nothing);
   g_test_add_func ("/report/json/without-slot-has-no-guest-address", test_json_without_slot);
-  g_test_add_func ("/report/several-cards/are-all-told-of", test_several_cards);
+  g_test_add_func ("/report/several-cards/are-all-listed", test_several_cards);
   g_test_add_func ("/report/error/has-message-status-and-what-was-done", test_error);
   g_test_add_func ("/report/error/status-of-an-internal-code-is-1", test_error_internal_code);
   g_test_add_func ("/report/format/parses-text-and-json", test_format_parse);

@@ -6,30 +6,7 @@
 
 #include <string.h>
 
-static const char *const names[MFP_STEP_KINDS + 1] = {
-  [MFP_STEP_CONFIG_PORT] = "config-port",
-  [MFP_STEP_CONFIG_ATTACH] = "config-attach",
-  [MFP_STEP_RECORD] = "record",
-  [MFP_STEP_CLAIM] = "claim",
-  [MFP_STEP_LEAVING] = "leaving",
-  [MFP_STEP_STAYING] = "staying",
-  [MFP_STEP_TAKE] = "take",
-  [MFP_STEP_HOLD] = "hold",
-  [MFP_STEP_QUEUE] = "queue",
-  [MFP_STEP_PLUG] = "plug",
-  [MFP_STEP_VERIFY] = "verify",
-  [MFP_STEP_ENUMERATE] = "enumerate",
-  [MFP_STEP_UNPLUG] = "unplug",
-  [MFP_STEP_EJECT] = "eject",
-  [MFP_STEP_DROP] = "drop",
-  [MFP_STEP_GIVE_BACK] = "give-back",
-  [MFP_STEP_FORGET] = "forget",
-  [MFP_STEP_CONFIG_DETACH] = "config-detach",
-  [MFP_STEP_CONFIG_UNPORT] = "config-unport",
-  [MFP_STEP_NOTHING] = "nothing",
-};
-
-/* A plan as text: "record claim take.0 hold.1 | give-back.0": step and host
+/* A plan as text: "record claim take.0 prepare.1 | drop": step and host
  * function, a bar where the strict steps end. */
 static char *
 describe (const MfpPlan *plan)
@@ -45,7 +22,8 @@ describe (const MfpPlan *plan)
       if (i == plan->steps->len)
         break;
       step = g_ptr_array_index (plan->steps, i);
-      g_string_append_printf (text, "%s%s", text->len ? " " : "", names[step->kind]);
+      g_string_append_printf (text, "%s%s", text->len ? " " : "",
+                              mfp_step_name (step->kind));
       if (step->function)
         g_string_append_printf (text, ".%u", step->function->host.function);
     }
@@ -55,7 +33,8 @@ describe (const MfpPlan *plan)
 /**
  * A card of 01:00's functions for slot 05:00.
  * @text: "0=0t 1=1 2=-": host function 0 becomes 0 and is to be taken, 1
- *   becomes 1, 2 is held. "u": unmanaged.
+ *   becomes 1, 2 is unassigned. "u": unmanaged; "a": with an alias of the
+ *   person's own.
  */
 static MfpCard *
 card_of (const char *text)
@@ -77,10 +56,24 @@ card_of (const char *text)
       function->managed = strchr (words[i], 'u') == NULL;
       if (function->take)
         function->driver = g_strdup ("e1000e");
+      function->user_alias = strchr (words[i], 'a') != NULL;
+      if (function->user_alias)
+        function->alias = g_strdup_printf ("ua-own-%u", host.function);
     }
   if (card->functions->len > 0)
     g_assert_true (mfp_card_name_functions (card, NULL));
   return card;
+}
+
+/* What all plans for a running guest are made for here. */
+static const MfpRunning running = { .id = "7", .bus = "pci.5", .unplug = MFP_UNPLUG_EACH };
+
+static void
+assert_running (const MfpPlan *plan, gboolean live)
+{
+  g_assert_cmpstr (plan->domain_id, ==, live ? running.id : NULL);
+  g_assert_cmpstr (plan->bus, ==, live ? running.bus : NULL);
+  g_assert_cmpint (plan->unplug, ==, live ? running.unplug : MFP_UNPLUG_SLOT);
 }
 
 typedef struct
@@ -88,42 +81,50 @@ typedef struct
   const char *name;
   const char *card;
   gboolean live;
-  gboolean config;
+  MfpPlanFlags flags;
   guint port;
-  gboolean enumerate;
   const char *steps;
 } Attach;
 
 static const Attach attaches[] = {
-  /* The function whose alias locks the slot is prepared first. */
-  { "whole-card", "0=0t 1=1t 2=2t 3=3t", TRUE, FALSE, 0, FALSE,
-    "record claim take.1 take.0 take.2 take.3 hold.1 hold.2 hold.3 queue.1 queue.2 queue.3 plug.0 "
-    "verify |" },
-  { "bound-functions-are-not-taken", "0=0 1=1t 2=2", TRUE, FALSE, 0, FALSE,
-    "record claim take.1 hold.1 hold.2 queue.1 queue.2 plug.0 verify |" },
-  { "all-bound", "0=0u 1=1u", TRUE, FALSE, 0, FALSE,
-    "record claim hold.1 queue.1 plug.0 verify |" },
-  { "partial", "0=0t 2=2t", TRUE, FALSE, 0, FALSE,
-    "record claim take.2 take.0 hold.2 queue.2 plug.0 verify |" },
-  { "leftovers-are-held-and-not-queued", "0=0t 2=2t 1=-t 3=-", TRUE, FALSE, 0, FALSE,
-    "record claim take.2 take.0 take.1 hold.2 hold.1 hold.3 queue.2 plug.0 verify |" },
-  { "mapped", "0=-t 1=0t 2=-t 3=1t", TRUE, FALSE, 0, FALSE,
-    "record claim take.3 take.0 take.1 take.2 hold.3 hold.0 hold.2 queue.3 plug.1 verify |" },
-  { "single-function", "0=0t", TRUE, FALSE, 0, FALSE, "record claim take.0 plug.0 verify |" },
-  { "single-function-and-leftover", "0=0t 1=-t", TRUE, FALSE, 0, FALSE,
-    "record claim take.0 take.1 hold.1 plug.0 verify |" },
-  { "waiting-for-the-guest", "0=0t 1=1t", TRUE, FALSE, 0, TRUE,
-    "record claim take.1 take.0 hold.1 queue.1 plug.0 verify enumerate |" },
-  { "config", "0=0 1=1 2=-", FALSE, TRUE, 0, FALSE,
+  { "whole-card", "0=0t 1=1t 2=2t 3=3t", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 take.1 take.2 take.3 prepare.1 prepare.2 prepare.3 check-aliases "
+    "queue.1 queue.2 queue.3 plug.0 verify |" },
+  { "does-not-take-what-is-on-vfio", "0=0 1=1t 2=2", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.1 prepare.1 prepare.2 check-aliases queue.1 queue.2 plug.0 verify |" },
+  { "takes-nothing-when-all-is-on-vfio", "0=0u 1=1u", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim prepare.1 check-aliases queue.1 plug.0 verify |" },
+  { "part-of-a-card", "0=0t 2=2t", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 take.2 prepare.2 check-aliases queue.2 plug.0 verify |" },
+  { "prepares-unassigned-functions-and-does-not-queue-them", "0=0t 2=2t 1=-t 3=-", TRUE,
+    MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 take.2 take.1 prepare.2 prepare.1 prepare.3 check-aliases queue.2 "
+    "plug.0 verify |" },
+  { "mapped-functions", "0=-t 1=0t 2=-t 3=1t", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 take.1 take.2 take.3 prepare.3 prepare.0 prepare.2 check-aliases "
+    "queue.3 plug.1 verify |" },
+  /* The alias that locks the slot is the program's own. */
+  { "prepares-the-function-with-the-lock-first", "0=0t 1=1ta 3=3t 2=2t", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 take.1 take.3 take.2 prepare.3 prepare.1 prepare.2 check-aliases "
+    "queue.1 queue.3 queue.2 plug.0 verify |" },
+  { "single-function-has-no-alias-to-check", "0=0t", TRUE, MFP_PLAN_DEFAULT, 0,
+    "record claim take.0 plug.0 verify |" },
+  { "single-function-and-an-unassigned-one-have-no-alias-to-check", "0=0t 1=-t", TRUE,
+    MFP_PLAN_DEFAULT, 0, "record claim take.0 take.1 prepare.1 plug.0 verify |" },
+  { "waits-for-the-guest-at-the-end", "0=0t 1=1t", TRUE, MFP_PLAN_ENUMERATE, 0,
+    "record claim take.0 take.1 prepare.1 check-aliases queue.1 plug.0 verify enumerate |" },
+  { "config", "0=0 1=1 2=-", FALSE, MFP_PLAN_CONFIG, 0,
     "config-attach.0 config-attach.1 config-attach.2 |" },
-  { "config-does-not-wait", "0=0 1=1", FALSE, TRUE, 0, TRUE,
+  { "config-does-not-wait", "0=0 1=1", FALSE, MFP_PLAN_CONFIG | MFP_PLAN_ENUMERATE, 0,
     "config-attach.0 config-attach.1 |" },
-  { "config-with-a-new-port", "0=0 1=1", FALSE, TRUE, 5, FALSE,
+  { "config-with-a-new-port", "0=0 1=1", FALSE, MFP_PLAN_CONFIG, 5,
     "config-port config-attach.0 config-attach.1 |" },
-  { "live-adds-no-port", "0=0t", TRUE, FALSE, 5, FALSE, "record claim take.0 plug.0 verify |" },
-  { "persistent-changes-the-config-first", "0=0t 1=1t", TRUE, TRUE, 0, FALSE,
-    "config-attach.0 config-attach.1 record claim take.1 take.0 hold.1 queue.1 plug.0 verify |" },
-  { "nothing-to-do", "0=0 1=1", FALSE, FALSE, 0, FALSE, "|" },
+  { "live-adds-no-port", "0=0t", TRUE, MFP_PLAN_DEFAULT, 5,
+    "record claim take.0 plug.0 verify |" },
+  { "persistent-changes-the-config-first", "0=0t 1=1t", TRUE, MFP_PLAN_CONFIG, 0,
+    "config-attach.0 config-attach.1 record claim take.0 take.1 prepare.1 check-aliases "
+    "queue.1 plug.0 verify |" },
+  { "without-a-form-to-change-does-nothing", "0=0 1=1", FALSE, MFP_PLAN_DEFAULT, 0, "|" },
 };
 
 static void
@@ -131,28 +132,31 @@ test_attach (gconstpointer data)
 {
   const Attach *row = data;
   MfpCard *card = card_of (row->card);
+  g_autofree char *order = test_describe_card (card);
+  g_autofree char *order_after = NULL, *steps = NULL;
   g_autoptr (MfpPlan) plan = NULL;
-  g_autofree char *steps = NULL;
 
   card->port = row->port;
-  plan = mfp_plan_attach (card, row->live ? "pci.5" : NULL, row->config, row->enumerate);
+  plan = mfp_plan_attach (card, row->live ? &running : NULL, row->flags);
   steps = describe (plan);
+  order_after = test_describe_card (plan->card);
 
   g_assert_cmpstr (steps, ==, row->steps);
-  g_assert_cmpstr (plan->bus, ==, row->live ? "pci.5" : NULL);
+  g_assert_true (plan->card == card);
+  g_assert_cmpstr (order_after, ==, order);
   g_assert_cmpint (plan->record != NULL, ==, row->live);
-  g_assert_false (plan->host_only);
+  assert_running (plan, row->live);
 }
 
 static void
 test_attach_record (void)
 {
   g_autoptr (MfpPlan) plan
-      = mfp_plan_attach (card_of ("0=0t 1=1 2=-t"), "pci.5", FALSE, FALSE);
+      = mfp_plan_attach (card_of ("0=0t 1=1 2=-t"), &running, MFP_PLAN_DEFAULT);
   const MfpRecordFunction *noted;
 
   g_assert_cmpuint (plan->record->functions->len, ==, 3);
-  g_assert_false (plan->record->leaving);
+  g_assert_null (plan->record->detaching);
   noted = g_ptr_array_index (plan->record->functions, 0);
   g_assert_true (noted->taken);
   g_assert_cmpstr (noted->driver, ==, "e1000e");
@@ -171,7 +175,7 @@ test_attach_config_xml (void)
   const char *port, *zero, *one, *rest;
 
   card->port = 5;
-  plan = mfp_plan_attach (card, NULL, TRUE, FALSE);
+  plan = mfp_plan_attach (card, NULL, MFP_PLAN_CONFIG);
   port = ((MfpStep *) g_ptr_array_index (plan->steps, 0))->xml;
   zero = ((MfpStep *) g_ptr_array_index (plan->steps, 1))->xml;
   one = ((MfpStep *) g_ptr_array_index (plan->steps, 2))->xml;
@@ -186,74 +190,79 @@ test_attach_config_xml (void)
   assert_contains (rest, "<address type=\"unassigned\"/>");
 }
 
-static void
-test_attach_lock_first (void)
+/* Which functions of its card the plan reattaches: "0 2", by host function. */
+static char *
+describe_returns (const MfpPlan *plan)
 {
-  g_autoptr (MfpPlan) plan
-      = mfp_plan_attach (card_of ("0=0t 3=-t 2=1t"), "pci.5", FALSE, FALSE);
-  const MfpFunction *first = g_ptr_array_index (plan->card->functions, 0);
-  g_autofree char *steps = describe (plan);
+  g_autoptr (GString) text = g_string_new (NULL);
 
-  g_assert_cmpstr (first->alias, ==, "ua-mfplug-slot-0000-05-00");
-  g_assert_cmpuint (plan->card->functions->len, ==, 3);
-  assert_contains (steps, "hold.2 hold.3 queue.2");
+  for (guint i = 0; i < plan->card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
+
+      if (mfp_plan_returns (plan, function))
+        g_string_append_printf (text, "%s%u", text->len ? " " : "", function->host.function);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
 typedef struct
 {
   const char *name;
-  const char *card;
-  gboolean live;
+  const char *card;       /* NULL: the running guest is left alone */
   const char *persistent; /* the card of the persistent XML */
   gboolean recorded;
   const char *steps;
+  const char *returns;
 } Detach;
 
+#define LIVE_DETACH "detaching eject | drop reattach forget"
+
 static const Detach detaches[] = {
-  { "whole-card", "0=0t 1=1t 2=2t", TRUE, NULL, TRUE,
-    "leaving eject.0 | drop.0 drop.1 drop.2 give-back.0 give-back.1 give-back.2 forget" },
-  { "bound-functions-are-not-given-back", "0=0tu 1=1u", TRUE, NULL, TRUE,
-    "leaving eject.0 | drop.0 drop.1 give-back.0 forget" },
-  { "leftovers-are-dropped", "1=0t 0=- 2=-t", TRUE, NULL, TRUE,
-    "leaving eject.1 | drop.1 drop.0 drop.2 give-back.1 give-back.0 give-back.2 forget" },
-  { "cold-plugged-managed-is-mended", "0=0 1=1", TRUE, NULL, FALSE,
-    "leaving eject.0 | drop.0 drop.1 give-back.0 give-back.1 forget" },
-  { "cold-plugged-unmanaged-is-left-on-vfio", "0=0u 1=1u", TRUE, NULL, FALSE,
-    "leaving eject.0 | drop.0 drop.1 forget" },
-  { "without-function-0-leaves-the-queue", "1=1t 2=2tu 3=-t", TRUE, NULL, TRUE,
-    "leaving eject.1 eject.2 | drop.1 drop.2 drop.3 give-back.1 give-back.2 give-back.3 forget" },
-  { "leftovers-alone-never-ask-the-guest", "1=-t", TRUE, NULL, TRUE,
-    "leaving | drop.1 give-back.1 forget" },
-  { "config", "", FALSE, "0=0 1=1", FALSE, "config-detach.1 config-detach.0 |" },
-  { "persistent-changes-the-config-first", "0=0t 1=1t", TRUE, "0=0 1=1 2=-", TRUE,
-    "config-detach.2 config-detach.1 config-detach.0 leaving eject.0 | drop.0 drop.1 "
-    "give-back.0 give-back.1 forget" },
-  { "persistent-need-not-have-what-runs", "0=0t", TRUE, "3=0", TRUE,
-    "config-detach.3 leaving eject.0 | drop.0 give-back.0 forget" },
-  { "nothing-to-do", "0=0 1=1", FALSE, NULL, FALSE, "|" },
+  { "returns-what-was-taken", "0=0t 1=1t 2=2t", NULL, TRUE, LIVE_DETACH, "0 1 2" },
+  { "does-not-return-what-was-on-vfio", "0=0tu 1=1u", NULL, TRUE, LIVE_DETACH, "0" },
+  { "returns-unassigned-functions-that-were-taken", "1=0t 0=-u 2=-tu", NULL, TRUE, LIVE_DETACH,
+    "1 2" },
+  { "returns-managed-functions-that-libvirt-may-fail-to-reattach", "0=0 1=1", NULL, FALSE,
+    LIVE_DETACH, "0 1" },
+  { "leaves-unmanaged-functions-without-a-record-on-vfio", "0=0u 1=1u", NULL, FALSE, LIVE_DETACH,
+    "" },
+  { "undoes-an-attach-that-never-plugged-function-0", "1=1t 2=2tu 3=-t", NULL, TRUE, LIVE_DETACH,
+    "1 2 3" },
+  { "config", NULL, "0=0 1=1", FALSE, "config-detach.1 config-detach.0 |", "" },
+  { "persistent-changes-the-config-first", "0=0t 1=1t", "0=0 1=1 2=-", TRUE,
+    "config-detach.2 config-detach.1 config-detach.0 " LIVE_DETACH, "0 1" },
+  { "persistent-need-not-have-what-runs", "0=0t", "3=0", TRUE, "config-detach.3 " LIVE_DETACH,
+    "0" },
+  { "without-a-form-to-change-does-nothing", NULL, NULL, FALSE, "|", "" },
 };
 
 static void
 test_detach (gconstpointer data)
 {
   const Detach *row = data;
-  MfpCard *card = card_of (row->card);
+  gboolean live = row->card != NULL;
+  MfpCard *card = live ? card_of (row->card) : NULL;
   MfpCard *persistent = row->persistent ? card_of (row->persistent) : NULL;
   g_autoptr (MfpPlan) plan = NULL;
-  g_autofree char *steps = NULL;
+  g_autofree char *steps = NULL, *returns = NULL;
 
-  card->record_id = row->recorded ? g_strdup ("run") : NULL;
-  plan = mfp_plan_detach (card, row->live, persistent);
+  if (row->recorded)
+    card->record_id = g_strdup ("run");
+  plan = mfp_plan_detach (card, live ? &running : NULL, persistent);
   steps = describe (plan);
+  returns = describe_returns (plan);
   g_assert_cmpstr (steps, ==, row->steps);
-  g_assert_true (plan->card == card);
+  g_assert_cmpstr (returns, ==, row->returns);
+  g_assert_nonnull (plan->card);
+  g_assert_true (!live || plan->card == card);
   g_assert_true (plan->persistent == persistent);
-  g_assert_cmpint (plan->record != NULL, ==, row->live);
-  if (row->live)
-    g_assert_true (plan->record->leaving);
+  g_assert_cmpint (plan->record != NULL, ==, live);
+  if (live)
+    g_assert_nonnull (plan->record->detaching);
   if (row->recorded)
     g_assert_cmpstr (plan->record->id, ==, "run");
-  g_assert_false (plan->host_only);
+  assert_running (plan, live);
 }
 
 /* The steps on the persistent XML have its elements, as they are there. */
@@ -266,13 +275,13 @@ test_detach_config_xml (void)
 
   for (guint i = 0; i < 2; i++)
     ((MfpFunction *) g_ptr_array_index (persistent->functions, i))->xml = g_strdup (elements[i]);
-  plan = mfp_plan_detach (mfp_card_new (), FALSE, persistent);
+  plan = mfp_plan_detach (NULL, NULL, persistent);
   g_assert_cmpuint (plan->steps->len, ==, 2);
   for (guint i = 0; i < 2; i++)
     {
       const MfpStep *step = g_ptr_array_index (plan->steps, i);
 
-      /* the last first, so that taking it back restores their order */
+      /* the last first, so that undoing it restores their order */
       g_assert_cmpstr (step->xml, ==, elements[1 - i]);
       g_assert_true (step->function == g_ptr_array_index (persistent->functions, 1 - i));
     }
@@ -281,18 +290,18 @@ test_detach_config_xml (void)
 static void
 test_verify (void)
 {
-  g_autoptr (MfpPlan) plan = mfp_plan_verify (card_of ("0=0 1=1"), "pci.5", FALSE);
-  g_autoptr (MfpPlan) wait = mfp_plan_verify (card_of ("0=0 1=1"), "pci.5", TRUE);
+  g_autoptr (MfpPlan) plan = mfp_plan_verify (card_of ("0=0 1=1"), &running, MFP_PLAN_DEFAULT);
+  g_autoptr (MfpPlan) wait = mfp_plan_verify (card_of ("0=0 1=1"), &running, MFP_PLAN_ENUMERATE);
   g_autofree char *steps = describe (plan), *wait_steps = describe (wait);
 
   g_assert_cmpstr (steps, ==, "verify |");
   g_assert_cmpstr (wait_steps, ==, "verify enumerate |");
-  g_assert_cmpstr (plan->bus, ==, "pci.5");
   g_assert_null (plan->record);
+  assert_running (plan, TRUE);
 }
 
 static void
-test_mend (void)
+test_repair (void)
 {
   MfpCard *card = card_of ("0=0t 1=1t 2=2t");
   g_autoptr (GPtrArray) lost = g_ptr_array_new ();
@@ -301,87 +310,182 @@ test_mend (void)
 
   g_ptr_array_add (lost, g_ptr_array_index (card->functions, 1));
   g_ptr_array_add (lost, g_ptr_array_index (card->functions, 2));
-  plan = mfp_plan_mend (card, "pci.5", lost);
+  plan = mfp_plan_repair (card, &running, lost);
   steps = describe (plan);
-  g_assert_cmpstr (steps, ==, "| hold.1 hold.2 verify"); /* nothing is taken back */
-  g_assert_cmpstr (plan->bus, ==, "pci.5");
+  g_assert_cmpstr (steps, ==, "| prepare.1 prepare.2 verify"); /* none is undone */
+  g_assert_null (plan->record);
+  assert_running (plan, TRUE);
 }
 
 static void
 test_reclaim (void)
 {
   g_autoptr (MfpPlan) plan = mfp_plan_reclaim (card_of ("0=0 1=1u 2=-t"));
-  g_autofree char *steps = describe (plan);
+  g_autofree char *steps = describe (plan), *returns = describe_returns (plan);
 
-  g_assert_cmpstr (steps, ==, "| give-back.0 give-back.1 give-back.2");
-  g_assert_true (plan->host_only);
+  g_assert_cmpstr (steps, ==, "| reattach");
+  g_assert_cmpstr (returns, ==, "0 1 2"); /* no domain has to do with it */
+  g_assert_null (plan->record);
+  assert_running (plan, FALSE);
+}
+
+/* ---- steps ---- */
+
+#define NOTHING MFP_STEP_KINDS
+
+/**
+ * @name: in the JSON of results
+ * @inverse: undoes it; %NOTHING: none does
+ * @of_function, @of_card: whether it is about one function; about the whole
+ *   card, or none
+ */
+typedef struct
+{
+  const char *name;
+  MfpStepKind inverse;
+  gboolean of_function;
+  gboolean of_card;
+} Kind;
+
+static const Kind kinds[MFP_STEP_KINDS] = {
+  [MFP_STEP_CONFIG_PORT] = { "config-port", MFP_STEP_CONFIG_UNPORT, FALSE, TRUE },
+  [MFP_STEP_CONFIG_ATTACH] = { "config-attach", MFP_STEP_CONFIG_DETACH, TRUE, FALSE },
+  [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, FALSE, TRUE },
+  [MFP_STEP_CLAIM] = { "claim", NOTHING, FALSE, TRUE },
+  [MFP_STEP_TAKE] = { "take", MFP_STEP_REATTACH, TRUE, FALSE },
+  [MFP_STEP_PREPARE] = { "prepare", MFP_STEP_DROP, TRUE, FALSE },
+  [MFP_STEP_CHECK_ALIASES] = { "check-aliases", NOTHING, FALSE, TRUE },
+  [MFP_STEP_QUEUE] = { "queue", MFP_STEP_EJECT, TRUE, FALSE },
+  [MFP_STEP_PLUG] = { "plug", MFP_STEP_UNPLUG, TRUE, FALSE },
+  [MFP_STEP_VERIFY] = { "verify", NOTHING, FALSE, TRUE },
+  [MFP_STEP_ENUMERATE] = { "enumerate", NOTHING, FALSE, TRUE },
+  [MFP_STEP_DETACHING] = { "detaching", MFP_STEP_NOT_DETACHING, FALSE, TRUE },
+  [MFP_STEP_EJECT] = { "eject", NOTHING, FALSE, TRUE },
+  [MFP_STEP_DROP] = { "drop", NOTHING, TRUE, TRUE },
+  [MFP_STEP_UNPLUG] = { "unplug", NOTHING, TRUE, FALSE },
+  [MFP_STEP_REATTACH] = { "reattach", NOTHING, TRUE, TRUE },
+  [MFP_STEP_FORGET] = { "forget", NOTHING, FALSE, TRUE },
+  [MFP_STEP_NOT_DETACHING] = { "not-detaching", NOTHING, FALSE, TRUE },
+  [MFP_STEP_CONFIG_DETACH] = { "config-detach", MFP_STEP_CONFIG_ATTACH, TRUE, FALSE },
+  [MFP_STEP_CONFIG_UNPORT] = { "config-unport", MFP_STEP_CONFIG_PORT, FALSE, TRUE },
+};
+
+static void
+test_name (void)
+{
+  FOR_EACH (kind, kinds)
+    g_assert_cmpstr (mfp_step_name ((MfpStepKind) kind), ==, kinds[kind].name);
 }
 
 static void
-test_inverse (void)
+test_inverse (gconstpointer data)
 {
-  static const MfpStepKind inverses[MFP_STEP_KINDS] = {
-    [MFP_STEP_CONFIG_PORT] = MFP_STEP_CONFIG_UNPORT,
-    [MFP_STEP_CONFIG_ATTACH] = MFP_STEP_CONFIG_DETACH,
-    [MFP_STEP_RECORD] = MFP_STEP_FORGET,
-    [MFP_STEP_CLAIM] = MFP_STEP_NOTHING,
-    [MFP_STEP_LEAVING] = MFP_STEP_STAYING,
-    [MFP_STEP_STAYING] = MFP_STEP_NOTHING,
-    [MFP_STEP_TAKE] = MFP_STEP_GIVE_BACK,
-    [MFP_STEP_HOLD] = MFP_STEP_DROP,
-    [MFP_STEP_QUEUE] = MFP_STEP_EJECT,
-    [MFP_STEP_PLUG] = MFP_STEP_UNPLUG,
-    [MFP_STEP_VERIFY] = MFP_STEP_NOTHING,
-    [MFP_STEP_ENUMERATE] = MFP_STEP_NOTHING,
-    [MFP_STEP_UNPLUG] = MFP_STEP_NOTHING,
-    [MFP_STEP_EJECT] = MFP_STEP_NOTHING,
-    [MFP_STEP_DROP] = MFP_STEP_NOTHING,
-    [MFP_STEP_GIVE_BACK] = MFP_STEP_NOTHING,
-    [MFP_STEP_FORGET] = MFP_STEP_NOTHING,
-    [MFP_STEP_CONFIG_DETACH] = MFP_STEP_CONFIG_ATTACH,
-    [MFP_STEP_CONFIG_UNPORT] = MFP_STEP_CONFIG_PORT,
-  };
+  const Kind *kind = data;
+  g_autoptr (MfpCard) card = card_of ("1=0");
+  g_autofree char *xml = g_strdup ("<hostdev/>");
+  MfpStep step = { .kind = (MfpStepKind) (kind - kinds), .xml = xml };
+  MfpStep inverse;
 
-  FOR_EACH (kind, inverses)
-    g_assert_cmpstr (names[mfp_step_inverse ((MfpStepKind) kind)], ==, names[inverses[kind]]);
+  if (kind->of_function)
+    step.function = g_ptr_array_index (card->functions, 0);
+  g_assert_cmpint (mfp_step_inverse (&step, &inverse), ==, kind->inverse != NOTHING);
+  if (kind->inverse == NOTHING)
+    return;
+  g_assert_cmpstr (mfp_step_name (inverse.kind), ==, kinds[kind->inverse].name);
+  g_assert_true (inverse.xml == xml);
+  /* The removal of a queued function takes the whole slot along. */
+  g_assert_true (inverse.function == (kinds[kind->inverse].of_function ? step.function : NULL));
 }
 
-/* Every kind says what it does, and of which function. */
+static void
+test_equal (gconstpointer data)
+{
+  const Kind *kind = data;
+  g_autoptr (MfpCard) card = card_of ("0=0 1=1");
+  MfpStep step = { .kind = (MfpStepKind) (kind - kinds),
+                   .function = g_ptr_array_index (card->functions, 0) };
+  MfpStep same = step, of_other = step, of_card = step, of_card_too = step;
+
+  of_other.function = g_ptr_array_index (card->functions, 1);
+  of_card.function = NULL;
+  of_card_too.function = NULL;
+  g_assert_true (mfp_step_equal (&step, &same));
+  g_assert_true (mfp_step_equal (&of_card, &of_card_too));
+  g_assert_false (mfp_step_equal (&step, &of_other));
+  g_assert_false (mfp_step_equal (&step, &of_card));
+  g_assert_false (mfp_step_equal (&of_card, &step));
+  FOR_EACH (i, kinds)
+    {
+      MfpStep other = { .kind = (MfpStepKind) i, .function = step.function };
+
+      g_assert_cmpint (mfp_step_equal (&step, &other), ==, &kinds[i] == kind);
+    }
+}
+
+/* All functions that are queued are undone by the same step. */
+static void
+test_equal_inverses (void)
+{
+  g_autoptr (MfpCard) card = card_of ("0=0 1=1 2=2");
+  MfpStep first = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 1) };
+  MfpStep second = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 2) };
+  MfpStep first_inverse, second_inverse;
+
+  g_assert_true (mfp_step_inverse (&first, &first_inverse));
+  g_assert_true (mfp_step_inverse (&second, &second_inverse));
+  g_assert_true (mfp_step_equal (&first_inverse, &second_inverse));
+  first.kind = second.kind = MFP_STEP_TAKE;
+  g_assert_true (mfp_step_inverse (&first, &first_inverse));
+  g_assert_true (mfp_step_inverse (&second, &second_inverse));
+  g_assert_false (mfp_step_equal (&first_inverse, &second_inverse));
+}
+
+/* Adds what @step says to @seen, in which it must be new; returns it. */
+static const char *
+add_description (GHashTable *seen, const MfpStep *step)
+{
+  char *text = mfp_step_describe (step);
+
+  assert_lacks (text, "%");
+  g_assert_cmpuint (strlen (text), >, 5);
+  g_assert_true (g_hash_table_add (seen, text));
+  return text;
+}
+
 static void
 test_describe (void)
 {
   g_autoptr (MfpCard) card = card_of ("1=0");
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
-  for (guint kind = 0; kind < MFP_STEP_KINDS; kind++)
+  FOR_EACH (i, kinds)
     {
-      MfpStep with = { .kind = (MfpStepKind) kind,
-                       .function = g_ptr_array_index (card->functions, 0) };
-      MfpStep without = { .kind = (MfpStepKind) kind };
-      g_autofree char *text = mfp_step_describe (&with);
-      g_autofree char *bare = mfp_step_describe (&without);
+      MfpStep step = { .kind = (MfpStepKind) i };
 
-      assert_lacks (text, "%");
-      assert_lacks (bare, "%");
-      g_assert_cmpuint (strlen (text), >, 5);
-      g_assert_true (g_hash_table_add (seen, g_strdup (text)));
-      switch ((MfpStepKind) kind)
-        {
-        case MFP_STEP_CONFIG_ATTACH:
-        case MFP_STEP_TAKE:
-        case MFP_STEP_HOLD:
-        case MFP_STEP_QUEUE:
-        case MFP_STEP_PLUG:
-        case MFP_STEP_UNPLUG:
-        case MFP_STEP_EJECT:
-        case MFP_STEP_DROP:
-        case MFP_STEP_GIVE_BACK:
-        case MFP_STEP_CONFIG_DETACH:
-          assert_contains (text, "0000:01:00.1");
-          break;
-        default:
-          break;
-        }
+      if (kinds[i].of_card)
+        assert_lacks (add_description (seen, &step), "0000:");
+      step.function = g_ptr_array_index (card->functions, 0);
+      if (kinds[i].of_function)
+        assert_contains (add_description (seen, &step), "0000:01:00.1");
+    }
+}
+
+static void
+test_describe_plan (void)
+{
+  g_autoptr (MfpPlan) plan
+      = mfp_plan_attach (card_of ("0=0t 1=1t"), &running, MFP_PLAN_CONFIG | MFP_PLAN_ENUMERATE);
+  g_autofree char *text = mfp_plan_describe (plan);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  g_assert_cmpuint (g_strv_length (lines), ==, plan->steps->len + 1);
+  g_assert_cmpstr (lines[plan->steps->len], ==, "");
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, i));
+      g_autofree char *line = g_strdup_printf ("would %s, unless that is done already", step);
+
+      g_assert_cmpstr (lines[i], ==, line);
     }
 }
 
@@ -394,14 +498,22 @@ main (int argc, char **argv)
     test_add_row ("/plan/attach/", attaches[i].name, &attaches[i], test_attach);
   g_test_add_func ("/plan/attach/records-what-will-be-taken", test_attach_record);
   g_test_add_func ("/plan/attach/config-is-what-the-person-asked-for", test_attach_config_xml);
-  g_test_add_func ("/plan/attach/prepares-the-lock-first", test_attach_lock_first);
   FOR_EACH (i, detaches)
     test_add_row ("/plan/detach/", detaches[i].name, &detaches[i], test_detach);
   g_test_add_func ("/plan/detach/removes-each-persistent-element", test_detach_config_xml);
   g_test_add_func ("/plan/verify/changes-nothing", test_verify);
-  g_test_add_func ("/plan/mend/holds-what-was-lost-and-takes-nothing-back", test_mend);
-  g_test_add_func ("/plan/reclaim/gives-each-function-back", test_reclaim);
-  g_test_add_func ("/plan/inverse/of-every-kind", test_inverse);
-  g_test_add_func ("/plan/describe/says-what-and-of-which-function", test_describe);
+  g_test_add_func ("/plan/repair/prepares-what-was-lost-and-undoes-nothing", test_repair);
+  g_test_add_func ("/plan/reclaim/reattaches-every-function", test_reclaim);
+  g_test_add_func ("/plan/step-name/of-every-kind", test_name);
+  FOR_EACH (i, kinds)
+    {
+      test_add_row ("/plan/inverse/of-", kinds[i].name, &kinds[i], test_inverse);
+      test_add_row ("/plan/equal/compares-kind-and-function-of-", kinds[i].name, &kinds[i],
+                    test_equal);
+    }
+  g_test_add_func ("/plan/equal/all-queued-functions-have-one-inverse", test_equal_inverses);
+  g_test_add_func ("/plan/describe/every-kind-says-what-it-does-and-to-which-function",
+                   test_describe);
+  g_test_add_func ("/plan/describe/has-a-line-for-each-step", test_describe_plan);
   return g_test_run ();
 }

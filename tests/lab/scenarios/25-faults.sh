@@ -20,9 +20,10 @@ faulty() {
   local environment=(LD_PRELOAD=/lab/bin/libfaulty-libvirt.so "FAULT_AT=$1" "FAULT_LOG=$log")
   [[ $2 == before ]] || environment+=(FAULT_AFTER=1)
   shift 2
+  patient "$@"
   rm -f $log
   status=0
-  errors=$(env "${environment[@]}" virt-mfplug "$@" 2>&1 >/tmp/output) || status=$?
+  errors=$(env "${environment[@]}" "${PROGRAM[@]}" "${WORDS[@]}" 2>&1 >/tmp/output) || status=$?
 }
 
 restored=0 completed=0 mended=0 unnoticed=0

@@ -15,7 +15,7 @@ passes "a guest runs" guest_restore unconfined
 sees_card() {
   local name=$1
   shift
-  passes "$name: the guest sees it" wait_guest_sees "$(tr ' ' '.' <<<"$*")" 120
+  passes "$name: the guest sees it" wait_guest_sees "$(tr ' ' '.' <<<"$*")"
   is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | xargs)" "$*" "$name: exactly $*"
 }
 
@@ -24,7 +24,7 @@ gone() {
   is "$(all_cards)" "$drivers_before" "$1: every function is back on its host driver"
   is "$(hostdevs)" "" "$1: the domain has none"
   unlike "$(virsh dumpxml $DOMAIN)" "urn:virt-mfplug" "$1: no record is left"
-  passes "$1: the guest sees none" wait_guest_misses "02:00|03:00|04:00" 60
+  passes "$1: the guest sees none" wait_guest_misses "02:00|03:00|04:00"
 }
 all_cards() { for c in "${CARDS[@]}"; do echo "$c $(drivers "$c")"; done; }
 drivers_before=$(all_cards)

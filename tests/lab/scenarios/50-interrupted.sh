@@ -20,7 +20,7 @@ interrupt_twice() { interrupt "$1"; sleep 0.3; interrupt "$1"; }
 passes "an attach, to count its steps" count_steps "${attach[@]}"
 attach_steps=$steps
 runs 0 "recover of a domain in which all is well" virt-mfplug recover "$DOMAIN"
-like "$output" "Nothing is to be mended" "says so"
+like "$output" "Nothing to recover" "says so"
 passes "a detach, to count its steps" count_steps "${detach[@]}"
 detach_steps=$steps
 outside=$(card_state $card)
@@ -34,7 +34,7 @@ recovered() {
     runs 0 "$1: recover --dry-run" virt-mfplug recover --dry-run "$DOMAIN"
     is "$(card_state $card)" "$before" "$1: touches nothing"
     runs 0 "$1: list" virt-mfplug list "$DOMAIN"
-    like "$output" "host $card.0 .* (recorded: not in the guest|leftover: held, not shown|queued: not shown|removal pending)" "$1: says how far it is"
+    like "$output" "host $card.0 .* (recorded: not in the guest|unassigned|queued: not shown|removal pending)" "$1: says how far it is"
   fi
   runs 0 "$1: recover" virt-mfplug recover "$DOMAIN"
   unlike "$(card_place $card)" between "$1: then the card is fully in or fully out"

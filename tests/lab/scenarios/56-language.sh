@@ -6,12 +6,12 @@ set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
-if ! command -v test-rules >/dev/null; then
-  skip "the rules" "LAB_PROGRAMS names no test-rules"
+if ! command -v test-rules-on-libvirt >/dev/null; then
+  skip "the rules" "LAB_PROGRAMS names no test-rules-on-libvirt"
   done_testing
 fi
 
-rule() { test-rules --connect qemu:///system -p "/rules/$1" $DOMAIN 0000:01:00 0000:03:00 0000:02:00; }
+rule() { test-rules-on-libvirt --connect qemu:///system -p "/rules/$1" $DOMAIN 0000:01:00 0000:03:00 0000:02:00; }
 
 passes "a guest runs" guest_restore unconfined
 cp -r /usr/lib/locale/C.utf8 /usr/lib/locale/ja_JP.utf8 # all but its name
@@ -20,7 +20,7 @@ runs 1 "a detach that it refuses" detach_alias ua-nothing
 like "$errors" "エイリアス ua-nothing を持つ" "it says so in that language"
 translate='import gettext, sys; print(gettext.translation("libvirt", "/usr/share/locale", ["ja"]).gettext(sys.argv[1]))'
 like "$(python3 -c "$translate" "non unique alias detected: %s")" "エイリアス" "and knows the other error in it"
-runs 0 "what is not there is known as such" rule detach-of-what-is-not-there-is-not-found
+runs 0 "an absent device is known as such" rule detach-of-an-absent-device-is-not-found
 like "$output" $'\n''ok 1 ' "which was tried"
 runs 0 "an alias that is taken is known as such" rule an-alias-that-is-taken-is-refused-as-such
 like "$output" $'\n''ok 1 ' "which was tried, too"

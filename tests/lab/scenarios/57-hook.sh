@@ -17,7 +17,7 @@ passes "libvirtd restarts with the hook" libvirtd_restart
 take $other.0
 runs 0 "attach" virt-mfplug attach "$DOMAIN" $card
 virsh -q destroy "$DOMAIN"
-passes "the hook gives the card back, unasked" wait_for 60 all_drivers $card e1000e
+passes "the hook gives the card back, unasked" wait_for all_drivers $card e1000e
 is "$(driver $other.0)" vfio-pci "and touches nothing else"
 give_back "$other"
 rm /etc/libvirt/hooks/qemu

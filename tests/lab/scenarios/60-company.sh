@@ -74,7 +74,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
   [[ $status == 0 ]] || diag "$(cat /tmp/first /tmp/second)"
   is "$(drivers $card) $(drivers $other)" "$host_drivers $host_drivers" "round $round: every function is back"
   is "$(hostdevs)" "" "round $round: the domain has none"
-  wait_for 30 no_disk || diag "the disk stays"
+  wait_guest no_disk || diag "the disk stays"
 done
 
 # One card, two detaches
@@ -90,7 +90,7 @@ for round in 1 2 3; do
   diag "$one: $(cat /tmp/first)"
   diag "$two: $(cat /tmp/second)"
   like "$(cat /tmp/first /tmp/second)" "Detached from domain" "detached twice, round $round: one does it"
-  like "$(cat /tmp/first /tmp/second)" "another run detached it|Nothing of it is attached" "detached twice, round $round: the other says so"
+  like "$(cat /tmp/first /tmp/second)" "another virt-mfplug detached the card|Nothing of it is attached" "detached twice, round $round: the other says so"
   is "$(card_place $card)" out "detached twice, round $round: the card is back"
   unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "detached twice, round $round: no record is left"
 done

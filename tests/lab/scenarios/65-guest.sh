@@ -8,14 +8,14 @@ source /lab/lib.sh
 
 card=0000:05:00
 slot=0000:02:00
-pending="the guest was asked to let the slot go; run the command again"
+pending="the guest was asked to release the slot; run the command again"
 unseen="the card is plugged, and the guest has not assigned addresses"
 attach=(attach --slot $slot "$DOMAIN" $card)
-detach=(detach --timeout 5 "$DOMAIN" $card)
+detach=(detach "$DOMAIN" $card)
 
 # asked_in_vain NAME: a detach that this guest does not act on
 asked_in_vain() {
-  runs 4 "$1: detach: status 4 in time" virt-mfplug "${detach[@]}"
+  runs 4 "$1: detach: status 4 in time" virt-mfplug "${detach[@]}" --timeout 15
   like "$errors" "$pending" "$1: says that the request stands"
   is "$(card_place $card)" in "$1: nothing is given back"
 }
@@ -23,13 +23,13 @@ asked_in_vain() {
 # Paused
 passes "a guest runs" guest_restore unconfined
 virsh -q suspend "$DOMAIN"
-runs 4 "paused: attach --wait: status 4 in time" virt-mfplug attach --wait --timeout 5 "$DOMAIN" 03:00 04:00
+runs 4 "paused: attach --wait: status 4 in time" virt-mfplug attach --wait --timeout 15 "$DOMAIN" 03:00 04:00
 like "$errors" "$unseen" "paused: says that the card is plugged"
 virsh -q resume "$DOMAIN"
 runs 0 "resumed: the same command goes on" virt-mfplug attach --wait "$DOMAIN" 03:00 04:00
 runs 0 "detach" virt-mfplug detach "$DOMAIN" 03:00 04:00
 runs 0 "attach" virt-mfplug "${attach[@]}"
-passes "the guest sees it" wait_guest_sees "02:00.1" 120
+passes "the guest sees it" wait_guest_sees "02:00.1"
 virsh -q suspend "$DOMAIN"
 asked_in_vain "paused"
 virsh -q resume "$DOMAIN"
@@ -38,21 +38,21 @@ is "$(card_place $card)" out "resumed: the card is back"
 
 # Panicked: the machine runs, and its system ignores what it is asked
 runs 0 "attach" virt-mfplug "${attach[@]}"
-passes "the guest sees it" wait_guest_sees "02:00.1" 120
+passes "the guest sees it" wait_guest_sees "02:00.1"
 serial_mark
 virsh -q inject-nmi "$DOMAIN"
 panicked() { serial_since_mark; [[ ${LINES[*]} == *"Kernel panic"* ]]; }
-passes "the guest panics" wait_for 60 panicked
+passes "the guest panics" wait_guest panicked
 asked_in_vain "panicked"
 runs 0 "panicked: attach of another card" virt-mfplug attach "$DOMAIN" 03:00
-runs 4 "panicked: attach --wait of the same: status 4 in time" virt-mfplug attach --wait --timeout 5 "$DOMAIN" 03:00
+runs 4 "panicked: attach --wait of the same: status 4 in time" virt-mfplug attach --wait --timeout 15 "$DOMAIN" 03:00
 like "$errors" "$unseen" "panicked: says that the card is plugged"
 
 # Rebooting: with the reset, QEMU completes what was asked before
 virsh -q reset "$DOMAIN"
 runs 0 "reset: detach takes the work up" virt-mfplug "${detach[@]}"
 is "$(drivers $card)" "0:e1000e 1:e1000e" "reset: the card is back"
-virt-mfplug detach --timeout 5 "$DOMAIN" 03:00 || virsh -q reset "$DOMAIN"
+virt-mfplug detach --timeout 15 "$DOMAIN" 03:00 || virsh -q reset "$DOMAIN"
 runs 0 "detach of the other card" virt-mfplug detach "$DOMAIN" 03:00
 reset() { virsh -q reset "$DOMAIN"; }
 for step in 5 6 7; do
@@ -112,6 +112,6 @@ is "$(drivers $card)" "0:vfio-pci 1:vfio-pci" "reclaim --dry-run touches nothing
 runs 0 "reclaim" virt-mfplug reclaim $card
 is "$(drivers $card)" "0:e1000e 1:e1000e" "reclaim gives it back"
 runs 0 "reclaim again" virt-mfplug reclaim $card
-like "$output" "Nothing is to be given back" "reclaim again: says that there is nothing to do"
+like "$output" "Nothing to reattach" "reclaim again: says that there is nothing to do"
 
 done_testing

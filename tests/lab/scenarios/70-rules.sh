@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The rules that the fault tests' model of libvirt, QEMU and kernel keeps are those of the real ones: the same program that
-# tries them on the model tries them here. RULES="-p /rules/NAME" tries one.
+# The rules that the fake libvirt of the fault tests keeps are those of the real libvirt, QEMU and kernel: test-rules tries
+# them on the fake, and the same rules are tried here. RULES="-p /rules/NAME" tries one.
 set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
-if ! command -v test-rules >/dev/null; then
-  skip "the rules" "LAB_PROGRAMS names no test-rules"
+if ! command -v test-rules-on-libvirt >/dev/null; then
+  skip "the rules" "LAB_PROGRAMS names no test-rules-on-libvirt"
   done_testing
 fi
 passes "a guest runs" guest_restore unconfined
@@ -25,7 +25,7 @@ while IFS= read -r line; do
     status:*) status=${line#status:} ;;
     *) diag "${line#\# }" ;;
   esac
-done < <(test-rules --connect qemu:///system ${RULES:-} $DOMAIN 0000:01:00 0000:03:00 0000:02:00 2>/dev/null || echo "status:$?")
+done < <(test-rules-on-libvirt --connect qemu:///system ${RULES:-} $DOMAIN 0000:01:00 0000:03:00 0000:02:00 2>/dev/null || echo "status:$?")
 is "$seen $status" "$stated 0" "the program ran to its end"
 
 is "$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')" "$devices_before" "the domain is as it was"

@@ -3,8 +3,6 @@
 # A pseries guest: slots on PCI host bridges, and an event and a run of drmgr in the guest for each function, one after the other.
 set -euo pipefail
 export GUEST=pseries
-# shellcheck disable=SC2034
-PATIENCE=1200
 # shellcheck source=/dev/null
 source /lab/lib.sh
 # shellcheck source=/dev/null

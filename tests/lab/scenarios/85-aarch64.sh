@@ -3,8 +3,6 @@
 # An aarch64 guest (virt, started without firmware): root ports with native PCIe hotplug.
 set -euo pipefail
 export GUEST=aarch64
-# shellcheck disable=SC2034
-PATIENCE=600
 # shellcheck source=/dev/null
 source /lab/lib.sh
 # shellcheck source=/dev/null

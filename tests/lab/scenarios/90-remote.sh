@@ -55,7 +55,8 @@ outside=$(card_state $card)
 host_list=$(virt-mfplug list)
 
 # From here on the program runs there.
-virt-mfplug() { elsewhere "$VIRT_MFPLUG" --connect "$uri" "$@"; }
+# shellcheck disable=SC2034 # by lib.sh
+PROGRAM=(elsewhere "$VIRT_MFPLUG" --connect "$uri")
 
 runs 0 "the other machine's /sys" elsewhere ls -A /sys
 is "$output" "" "is empty"
@@ -75,7 +76,7 @@ is "$(card_state $card)" "$outside" "detach: nothing is left"
 
 socat UNIX-LISTEN:/tmp/forwarded,fork UNIX-CONNECT:/run/libvirt/libvirt-sock &
 forwarder=$!
-wait_for 10 test -S /tmp/forwarded
+wait_for test -S /tmp/forwarded
 runs 0 "attach by a forwarded socket" elsewhere "$VIRT_MFPLUG" -c "qemu+unix:///system?socket=/tmp/forwarded" "${attach[@]}"
 is "$(card_place $card)" in "attach by a forwarded socket: done"
 kill $forwarder
@@ -97,7 +98,7 @@ without_link() {
   took=$((SECONDS - down_at))
   diag "$name: ended $took s after the link"$'\n'"$errors"
   like "$status" "^[$statuses]$" "$name: status"
-  passes "$name: ends within a minute" test $took -le 60
+  passes "$name: ends by itself, in two minutes" test $took -le 120
   like "$errors" "$words" "$name: says how things are, and what helps"
   link_up
   runs 0 "$name: recover, when the link is back" virt-mfplug recover "$DOMAIN"
@@ -108,8 +109,8 @@ unknown="What is left:.*$card.0: driver unknown.*virt-mfplug recover $DOMAIN"
 without_link "attach, link down" "$queue_step" 5 "$unknown" "${attach[@]}"
 runs 0 "attach" virt-mfplug "${attach[@]}"
 # Did the request still get through?
-without_link "detach, link down" "$unplug_step" 45 "the guest was asked to let the slot go; run the command again|$unknown" "${detach[@]}"
-passes "the guest sees none" wait_guest_misses "02:00" 60
+without_link "detach, link down" "$unplug_step" 45 "the guest was asked to release the slot; run the command again|$unknown" "${detach[@]}"
+passes "the guest sees none" wait_guest_misses "02:00"
 
 # play STATE: the example for Ansible, with the same card twice
 play() {

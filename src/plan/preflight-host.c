@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the host and its other domains say of a card. */
+#include "config.h"
+
+#include "plan/preflight.h"
+
+#include "base/error.h"
+#include "model/hint.h"
+
+static gboolean G_GNUC_PRINTF (3, 4)
+refuse (GError **error, const MfpPciAddress *host, const char *format, ...)
+{
+  g_autofree char *address = mfp_pci_address_format (host);
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "host function %s %s", address, text);
+  return FALSE;
+}
+
+static gboolean
+check_function (const MfpFunction *function, const GPtrArray *devices, MfpForm form,
+                GError **error)
+{
+  const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
+
+  if (!host)
+    return refuse (error, &function->host, "does not exist");
+  if (host->is_bridge)
+    return refuse (error, &function->host, "is a PCI bridge, which cannot be given to a guest");
+  if (host->iommu_group == MFP_NO_IOMMU_GROUP)
+    return refuse (error, &function->host,
+                   "has no IOMMU group: " MFP_HINT_IOMMU);
+  if (form == MFP_LIVE && !function->managed && !mfp_driver_is_vfio (host->driver))
+    return refuse (error, &function->host,
+                   "is bound to %s, and managed='no' means that it is bound to vfio-pci "
+                   "already: use --managed yes, or virsh nodedev-detach first",
+                   host->driver ? host->driver : "no driver");
+  return TRUE;
+}
+
+/* Adds "0000:01:00.1 (e1000e)" to a list. */
+static void
+append_function (GString *list, const MfpHostFunction *function)
+{
+  g_autofree char *address = mfp_pci_address_format (&function->address);
+
+  g_string_append_printf (list, "%s%s (%s)", list->len ? ", " : "", address, function->driver);
+}
+
+gboolean
+mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host)
+{
+  if (mfp_card_find_host (card, &host->address))
+    return TRUE;
+  for (guint i = 0; i < host->group->len; i++)
+    if (mfp_card_find_host (card, &g_array_index (host->group, MfpPciAddress, i)))
+      return TRUE;
+  return FALSE;
+}
+
+/* Lists the functions in @candidates that keep @card's groups from a guest. */
+static char *
+list_in_the_way (const MfpCard *card, const GPtrArray *candidates)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (guint i = 0; i < candidates->len; i++)
+    {
+      const MfpHostFunction *host = g_ptr_array_index (candidates, i);
+
+      if (!mfp_card_find_host (card, &host->address) && mfp_preflight_concerns (card, host)
+          && !mfp_host_function_allows_group (host))
+        append_function (list, host);
+    }
+  return g_string_free (g_steal_pointer (&list), FALSE);
+}
+
+static gboolean
+check_groups (const MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
+              GError **error)
+{
+  g_autofree char *rest = list_in_the_way (card, devices);
+  g_autofree char *strangers = list_in_the_way (card, others);
+
+  if (*strangers)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "the card shares its IOMMU group with other devices that have a host "
+                   "driver: %s; a guest can only have the group if nothing else uses it: "
+                   "virsh nodedev-detach them if the host can spare them, or move the card to "
+                   "another slot of the host",
+                   strangers);
+      return FALSE;
+    }
+  if (*rest)
+    {
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "these functions of the device were not named, have a host driver and "
+                   "share an IOMMU group with those that were: %s; --rest unassigned would take "
+                   "them too and attach them to the domain as unassigned",
+                   rest);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+mfp_preflight_host (const MfpCard *card, const GPtrArray *devices, const GPtrArray *others,
+                    MfpForm form, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    if (!check_function (g_ptr_array_index (card->functions, i), devices, form, error))
+      return FALSE;
+  return check_groups (card, devices, others, error);
+}
+
+gboolean
+mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
+{
+  for (guint i = 0; i < functions->len; i++)
+    for (guint j = 0; j < guests->len; j++)
+      {
+        const MfpHostFunction *function = g_ptr_array_index (functions, i);
+        const MfpGuest *guest = g_ptr_array_index (guests, j);
+
+        if (mfp_guest_find_holder (guest, &function->address)
+            || mfp_guest_find_record (guest, &function->address))
+          return refuse (error, &function->address,
+                         "is attached to domain '%s'; detach it there first", guest->name);
+      }
+  return TRUE;
+}

@@ -1,0 +1,186 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# SIGKILL ends the program at each call that changes something, and another process, which
+# has only the domain's record, finishes or undoes that. On the fake libvirt.
+
+# shellcheck source=tests/cli/fake.sh
+. "$(dirname -- "$0")/fake.sh"
+
+on_vfio="vfio-pci vfio-pci vfio-pci vfio-pci"
+attach_calls="virDomainSetMetadata#1
+  virNodeDeviceDetachFlags#1 virNodeDeviceDetachFlags#2 virNodeDeviceDetachFlags#3
+  virNodeDeviceDetachFlags#4
+  virDomainAttachDeviceFlags#1 virDomainAttachDeviceFlags#2 virDomainAttachDeviceFlags#3
+  device_add#1 device_add#2 device_add#3
+  virDomainAttachDeviceFlags#4"
+detach_calls="virDomainSetMetadata#1 virDomainDetachDeviceAlias#1
+  virNodeDeviceReAttach#1 virNodeDeviceReAttach#2 virNodeDeviceReAttach#5
+  virNodeDeviceReAttach#7
+  virDomainSetMetadata#2"
+
+# kill_at CALL KIND WORD...: the program ends so.
+kill_at() {
+  call=$1 kind=$2
+  shift 2
+  with_faults "$call=$kind" "$@"
+  assert_status 137
+}
+
+# dies_in_attach KIND COMMAND...: the command after each death restores the host. Only when
+# the last call was made the card is whole, and stays.
+dies_in_attach() {
+  kind=$1
+  shift
+  for call in $attach_calls; do
+    new_host
+    kill_at "$call" "$kind" attach vm 01:00
+    on_fake "$@"
+    assert_done
+    if [ "$call $kind" != "virDomainAttachDeviceFlags#4 killed-after" ]; then
+      assert_as_before
+    elif [ "$1" = recover ]; then
+      assert_stdout "Nothing to recover in domain 'vm'."
+      assert_drivers "$on_vfio"
+    fi
+  done
+}
+
+before_a_call() { dies_in_attach killed-before recover vm; }
+after_a_call() { dies_in_attach killed-after recover vm; }
+detach_instead() { dies_in_attach killed-after detach vm 01:00; }
+
+# Another attach would work on the same functions.
+attach_is_refused() {
+  for call in virNodeDeviceDetachFlags#1 virNodeDeviceDetachFlags#4 virDomainAttachDeviceFlags#1 \
+    device_add#2; do
+    new_host
+    kill_at "$call" killed-after attach vm 01:00
+    on_fake attach vm 01:00
+    assert_status 3
+    assert_stderr_has "another virt-mfplug is working on host function 0000:01:00."
+    assert_stderr_has "virt-mfplug recover vm"
+    succeed recover vm
+    assert_as_before
+  done
+}
+
+# dies_in_detach KIND COMMAND...: the command finishes the detach.
+dies_in_detach() {
+  kind=$1
+  shift
+  for call in $detach_calls; do
+    plugged_host
+    kill_at "$call" "$kind" detach vm 01:00
+    on_fake "$@"
+    assert_done
+    # Before its first change the detach had left no trace.
+    if [ "$call $kind $1" = "virDomainSetMetadata#1 killed-before recover" ]; then
+      assert_stdout "Nothing to recover in domain 'vm'."
+    else
+      assert_as_before
+    fi
+  done
+}
+
+before_a_call_of_detach() { dies_in_detach killed-before recover vm; }
+after_a_call_of_detach() { dies_in_detach killed-after recover vm; }
+detach_again() { dies_in_detach killed-before detach vm 01:00; }
+
+# recover itself may be killed, too: of functions that QEMU has queued, and of functions that
+# libvirt alone has.
+recover_dies() {
+  for calls in device_add#3:virDomainSetMetadata#1 device_add#3:device_del#1 \
+    device_add#3:device_del#3 device_add#3:virNodeDeviceReAttach#2 \
+    device_add#3:virDomainSetMetadata#2 virDomainAttachDeviceFlags#3:virDomainDetachDeviceFlags#1 \
+    virDomainAttachDeviceFlags#3:virDomainDetachDeviceFlags#3; do
+    new_host
+    kill_at "${calls%:*}" killed-after attach vm 01:00
+    kill_at "${calls#*:}" killed-after recover vm
+    succeed recover vm
+    assert_as_before
+  done
+}
+
+# recover has no business with another domain, nor with a card that is whole.
+only_what_is_broken() {
+  new_host
+  succeed attach other 02:00
+  remember
+  kill_at virDomainAttachDeviceFlags#2 killed-after attach vm 01:00
+  on_fake recover other
+  assert_stdout "Nothing to recover in domain 'other'."
+  succeed recover vm
+  assert_as_before
+}
+
+# Two cards of one domain: one is whole, and of two interrupted ones both are undone.
+several_cards() {
+  new_host
+  kill_at device_add#1 killed-after attach vm 01:00
+  kill_at virNodeDeviceDetachFlags#2 killed-after attach vm 02:00
+  succeed recover --format json vm
+  assert_json "it['changed'] and [[f['host'][:7] for f in c['functions']] for c in it['cards']] == [
+    ['0000:01'] * 4, ['0000:02'] * 4]"
+  assert_as_before
+}
+
+dry_run() {
+  new_host
+  kill_at device_add#3 killed-after attach vm 01:00
+  remember
+  succeed recover --dry-run vm
+  assert_stdout "would record that the card is being detached, unless that is done already
+would remove the card from the guest, unless that is done already
+would have libvirt drop the functions, unless that is done already
+would reattach 0000:01:00.1 to its host driver, unless that is done already
+would reattach 0000:01:00.2 to its host driver, unless that is done already
+would reattach 0000:01:00.3 to its host driver, unless that is done already
+would reattach 0000:01:00.0 to its host driver, unless that is done already
+would remove the record, unless that is done already"
+  assert_as_before
+}
+
+reported() {
+  new_host
+  kill_at device_add#3 killed-after attach vm 01:00
+  succeed recover vm
+  assert_stdout "Recovered in domain 'vm':
+  host 0000:01:00.0  guest 0000:03:00.0
+  host 0000:01:00.1  guest 0000:03:00.1
+  host 0000:01:00.2  guest 0000:03:00.2
+  host 0000:01:00.3  guest 0000:03:00.3"
+}
+
+# libvirt forgot a function that QEMU still has: recover has libvirt own it again.
+forgotten() {
+  plugged_host
+  remember
+  awk '
+    /<hostdev / { held = $0; next }
+    held != "" { held = held "\n" $0
+                 if (/<\/hostdev>/) { if (held !~ /ua-mfplug-0000-01-00-3/) print held; held = "" }
+                 next }
+    { print }' "$FAKE_LIBVIRT" >"$scratch/edited"
+  mv "$scratch/edited" "$FAKE_LIBVIRT"
+  on_fake recover vm
+  assert_status 0
+  assert_stdout_has "Recovered in domain 'vm':"
+  succeed attach vm 01:00
+  assert_stdout_has "Already attached to domain 'vm':"
+}
+
+check "an attach killed before a call: recover undoes it" before_a_call
+check "an attach killed after a call: recover undoes it, or finds it finished" after_a_call
+check "an attach killed after a call: detach undoes it too" detach_instead
+check "another attach of the functions is refused, and names recover" attach_is_refused
+check "a detach killed before a call: recover finishes it" before_a_call_of_detach
+check "a detach killed after a call: recover finishes it" after_a_call_of_detach
+check "a detach killed before a call: detach finishes it" detach_again
+check "a killed recover: another one finishes" recover_dies
+check "recover leaves whole cards and other domains alone" only_what_is_broken
+check "recover undoes each of several attaches" several_cards
+check "recover --dry-run prints what it would do, and touches nothing" dry_run
+check "recover reports what it recovered" reported
+check "recover has libvirt own a function again that QEMU has" forgotten
+finish

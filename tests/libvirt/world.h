@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the unit tests of src/libvirt share: a connection to the fake libvirt. */
+#pragma once
+
+#include "common.h"
+#include "fake/fake.h"
+#include "libvirt/connection.h"
+
+#define WORLD_TIMEOUT (20 * G_TIME_SPAN_SECOND)
+#define WORLD_URI "qemu:///system"
+
+/**
+ * World:
+ * @read_only: what the test sets before it connects
+ * @interrupt: signals arrive here
+ * @trace: (element-type utf8): "FUNCTION OBJECT" of each call that was traced
+ * @libvirt: (nullable)
+ */
+typedef struct
+{
+  Fake *fake;
+  gboolean read_only;
+  MfpInterrupt *interrupt;
+  MfpCallTrace call_trace;
+  GPtrArray *trace;
+  gboolean left_in_call;
+  MfpLibvirt *libvirt;
+} World;
+
+/* Makes the fake of tests/data/fake/host.xml. @extra: (nullable): further <domain> and
+ * <device> elements */
+void world_enter (World *world, gconstpointer extra);
+void world_leave (World *world, gconstpointer extra);
+
+#define world_add(path, extra, test)                                                             \
+  g_test_add (path, World, extra, world_enter, test, world_leave)
+
+/* Opens the connection; world_connect() asserts that it does, and chooses the domain vm. */
+gboolean world_open (World *world, GError **error);
+void world_connect (World *world);
+
+/* Forgets the calls up to now, of the fake and of the trace. */
+void world_forget_calls (World *world);
+
+/* Asserts that the fake got these calls: names, separated by spaces. */
+void world_assert_calls (World *world, const char *expected);
+
+/* An array of MfpPciAddress from "0000:01:00.0 ..."; the caller owns it. */
+GArray *world_addresses (const char *text);
+
+/* "0000:01:00.0 ..." of MfpHostFunction; the caller frees. */
+char *world_describe_functions (const GPtrArray *functions);
+
+/* Detaches the host function at @address from its driver, or reattaches it. */
+gboolean world_detach_function (World *world, const MfpPciAddress *address, GError **error);
+gboolean world_reattach_function (World *world, const MfpPciAddress *address, GError **error);

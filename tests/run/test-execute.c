@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a run tells, what it leaves alone, and what it does when somebody else is at work on
+ * the same card.
+ */
+#include "config.h"
+
+#include "base/error.h"
+#include "libvirt/domain.h"
+#include "world.h"
+
+#include <string.h>
+
+static void
+assert_message (const GError *error, const char *part)
+{
+  g_assert_nonnull (error);
+  if (!strstr (error->message, part))
+    g_test_message ("message: %s", error->message);
+  g_assert_nonnull (strstr (error->message, part));
+}
+
+static void
+assert_status (const GError *error, int status)
+{
+  g_assert_cmpint (mfp_error_exit_status (error), ==, status);
+}
+
+static void
+assert_no_violation (Fake *fake)
+{
+  g_assert_cmpstr (fake_violation (fake), ==, NULL);
+}
+
+static void
+assert_drivers_as (Fake *fake, const State *expected)
+{
+  g_autoptr (State) after = state_capture (fake);
+
+  g_assert_cmpstr (after->drivers, ==, expected->drivers);
+}
+
+/* Whether the guest's one card is recorded as being detached. */
+static gboolean
+is_recorded_as_detaching (void)
+{
+  g_autoptr (MfpGuest) guest = world_read_guest ();
+
+  g_assert_cmpuint (guest->records->len, ==, 1);
+  return ((MfpRecord *) g_ptr_array_index (guest->records, 0))->detaching != NULL;
+}
+
+/* Records in the domain that another run detaches its one card. */
+static void
+record_other_detach (void)
+{
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (MfpGuest) guest = world_read_guest ();
+  g_autoptr (GError) error = NULL;
+  MfpRecord *record = g_ptr_array_index (guest->records, 0);
+  g_autofree char *uri = mfp_record_uri (record->id);
+  g_autofree char *xml = NULL;
+
+  record->detaching = g_strdup ("of another run");
+  xml = mfp_record_format (record);
+  connection_open (&connection, &error);
+  g_assert_no_error (error);
+  mfp_domain_set_metadata (connection.libvirt, uri, xml, &error);
+  g_assert_no_error (error);
+}
+
+/* ---- what an observer hears ---- */
+
+static void
+test_observer (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) attach = world_plan (attach_whole), detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { .fake = fake };
+
+  fake_mend (fake);
+  fake_fault (fake, "virNodeDeviceDetachFlags", 1, FAKE_ERROR_BEFORE);
+  g_assert_false (world_run (attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==, " record claim take! <reattach <forget");
+  g_clear_error (&error);
+  g_assert_true (world_run (attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==,
+                   " record claim take take take take prepare prepare prepare check-aliases"
+                   " queue queue queue plug verify enumerate");
+  detach = world_plan (detach_live);
+  fake_stop_guest (fake, DOMAIN);
+  g_assert_false (world_run (detach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==, " detaching eject!");
+  g_assert_cmpuint (told.waits, >=, 10);
+  g_assert_cmpint (told.longest, >, TIMEOUT / 2);
+  g_assert_cmpint (told.longest, <=, TIMEOUT);
+}
+
+/* A function that was detached from its host driver is reattached at once. */
+static void
+test_undo_waits_for_nothing (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) attach = world_plan (attach_whole);
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { .fake = fake };
+
+  fake_fault (fake, "virNodeDeviceDetachFlags", 4, FAKE_ERROR_BEFORE);
+  g_assert_false (world_run (attach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==,
+                   " record claim take take take take! <reattach <reattach <reattach <reattach"
+                   " <forget");
+  g_assert_cmpuint (told.waits, ==, 0);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* A run that changes nothing does not say that it undid something. */
+static void
+test_nothing_to_undo (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (verify_whole);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (world_run (plan, NULL, &error));
+  assert_no_violation (fake);
+  g_assert_null (strstr (error->message, "undone"));
+}
+
+/* The kernel may choose another driver than the one that the function had. */
+static void
+test_other_driver (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  world_do (attach_whole);
+  plan = world_plan (detach_live);
+  fake_set_host_driver (fake, "0000:01:00.2", "better-nic");
+  g_assert_true (world_run (plan, &told, &error));
+  g_assert_cmpuint (told.notes, ==, 1);
+  g_assert_cmpstr (told.last_note, ==,
+                   "0000:01:00.2 came from the host driver nic, and is now on better-nic");
+}
+
+/* ---- calls ---- */
+
+/* Detaches the whole card. The kernel lets go of the IOMMU group as soon as QEMU does. */
+static void
+detach_promptly (Fake *fake, Told *told)
+{
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  fake_release_at_once (fake);
+  detach = world_plan (detach_live);
+  fake_clear_calls (fake);
+  world_run (detach, told, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_one_pass (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_auto (Told) told = { 0 };
+
+  detach_promptly (fake, &told);
+  g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 4);
+  g_assert_cmpuint (fake_count (fake, "virNodeDeviceGetXMLDesc"), ==, 2 * 4);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* The removal of the slot makes a run wait, and then libvirt, which drops the functions. */
+static void
+test_waits_for_removal_only (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_auto (Told) told = { 0 };
+
+  detach_promptly (fake, &told);
+  g_assert_cmpuint (told.waits, ==, 1);
+}
+
+/* Reading a host function while QEMU closes it makes that take longer. */
+static void
+test_waiting_leaves_the_host_alone (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  detach = world_plan (detach_live);
+  fake_mend (fake);
+  fake_stop_guest (fake, DOMAIN);
+  fake_report_other (fake, DOMAIN);
+  g_assert_false (world_run (detach, NULL, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_PENDING);
+  g_assert_cmpuint (fake_count (fake, "virNodeDeviceLookupByName"), ==, 0);
+  g_assert_cmpuint (fake_count (fake, "virNodeDeviceGetXMLDesc"), ==, 0);
+}
+
+/* The connection breaks after a call has failed, so that only the next call finds it dead.
+ * That call is made on a new connection, and the run goes on. */
+static void
+test_connection_found_dead (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  plan = world_plan (detach_live);
+  fake_mend (fake);
+  fake_fault (fake, "virDomainDetachDeviceAlias", 1, FAKE_ERROR_BEFORE);
+  fake_fault (fake, "virDomainIsActive", 1, FAKE_LOST_BEFORE);
+  world_run (plan, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (fake_count (fake, "virConnectOpenAuth"), ==, 2);
+  g_assert_cmpuint (fake_count (fake, NULL), ==, 55);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* ---- trouble with one function ---- */
+
+/* A function vanishes after the run was planned. */
+static void
+test_pulled_out (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *drivers = NULL;
+
+  fake_pull_out (fake, "0000:01:00.2");
+  g_assert_false (world_run (plan, NULL, &error));
+  assert_status (error, MFP_ERROR_FAILED);
+  assert_message (error, "cannot take 0000:01:00.2 from its host driver");
+  assert_message (error, "Everything was undone.");
+  drivers = fake_describe_drivers (fake);
+  g_assert_null (strstr (drivers, "vfio"));
+}
+
+/* The message names the function that could not be read. */
+static void
+test_unreadable_function (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  world_do (attach_whole);
+  detach = world_plan (detach_live);
+  fake_make_unreadable (fake, "0000:01:00.2");
+  g_assert_false (world_run (detach, &told, &error));
+  g_assert_cmpstr (told.steps->str, ==, " detaching eject drop reattach!");
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_LEFT);
+  assert_message (error, "cannot reattach the functions to their host drivers: ");
+  assert_message (error, "0000:01:00.2: libvirt says: ");
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autofree char *host = g_strdup_printf ("0000:01:00.%u", i);
+      g_autofree char *driver = fake_driver (fake, host);
+
+      g_assert_cmpstr (driver, ==, i == 2 ? "vfio-pci" : "nic");
+    }
+}
+
+/* Detaches what was attached by @attach, while @meddle changes the course of things for
+ * @host. Every function returns to its host driver, and nothing is done to it that a host
+ * would not forgive. */
+static void
+assert_returned (MakePlan attach, gboolean restart, void (*meddle) (Fake *fake, const char *host),
+                 const char *host)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (State) before = state_capture (fake);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach);
+  if (restart)
+    g_assert_true (fake_restart_domain (fake, DOMAIN));
+  detach = world_plan (detach_live);
+  meddle (fake, host);
+  world_run (detach, NULL, &error);
+  g_assert_no_error (error);
+  assert_no_violation (fake);
+  assert_drivers_as (fake, before);
+}
+
+/* libvirt reattaches a cold-plugged card by itself, and fails to for one function. */
+static void
+test_failed_rebind (void)
+{
+  assert_returned (attach_cold, TRUE, fake_fail_rebind, "0000:01:00.2");
+}
+
+/* A function that has left the domain may still be in QEMU. */
+static void
+test_dropped_early (void)
+{
+  assert_returned (attach_whole, FALSE, fake_drop_early, "0000:01:00.1");
+}
+
+/* ---- the guest ---- */
+
+static void
+test_rejected (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  before = state_capture (fake);
+  fake_reject_removal (fake, DOMAIN);
+  plan = world_plan (detach_live);
+  g_assert_false (world_run (plan, NULL, &error));
+  assert_status (error, MFP_ERROR_FAILED);
+  assert_message (error, "the guest's system rejected the removal of 'ua-mfplug-0000-01-00-0'");
+  assert_message (error, "Everything was undone.");
+  after = state_capture (fake);
+  assert_same_state (after, before);
+  g_clear_error (&error);
+  world_run (plan, NULL, &error); /* the guest may accept the next request */
+  g_assert_no_error (error);
+}
+
+static void
+test_stranger (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *after = NULL;
+
+  fake_send_stranger (fake, DOMAIN);
+  g_assert_false (world_run (plan, NULL, &error));
+  assert_status (error, MFP_ERROR_LEFT);
+  after = fake_describe_live (fake, DOMAIN);
+  g_assert_nonnull (strstr (after, "qemu net9"));
+}
+
+/* Attaches by @make to a guest that does not act, while the call @index of the run fails.
+ * Returns whether the run asked the guest for the card back, which then is recorded as being
+ * detached. */
+static gboolean
+fail_before_deaf_guest (MakePlan make, const GPtrArray *calls, guint index)
+{
+  const char *name = g_ptr_array_index (calls, index);
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (make);
+  g_autoptr (GError) error = NULL;
+  guint occurrence = 1;
+
+  for (guint i = 0; i < index; i++)
+    occurrence += strcmp (g_ptr_array_index (calls, i), name) == 0 ? 1 : 0;
+  fake_mend (fake);
+  fake_stop_guest (fake, DOMAIN);
+  fake_fault (fake, name, occurrence, FAKE_ERROR_BEFORE);
+  world_run (plan, NULL, &error);
+  assert_no_violation (fake);
+  if (mfp_error_exit_status (error) != MFP_ERROR_LEFT)
+    return FALSE;
+  g_assert_true (is_recorded_as_detaching ());
+  return TRUE;
+}
+
+static GPtrArray *
+list_calls (MakePlan make)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (make);
+
+  fake_mend (fake);
+  g_assert_true (world_run (plan, NULL, NULL));
+  return fake_calls (fake);
+}
+
+/* The next run has to know that the guest was asked. And while QEMU has one function of the
+ * IOMMU group, none may be dropped or reattached. */
+static void
+assert_undone_is_detaching (MakePlan make)
+{
+  g_autoptr (GPtrArray) calls = list_calls (make);
+  guint asked = 0;
+
+  for (guint i = 0; i < calls->len; i++)
+    asked += fail_before_deaf_guest (make, calls, i) ? 1 : 0;
+  g_assert_cmpuint (asked, >, 0);
+}
+
+static void
+test_undone_is_detaching (void)
+{
+  assert_undone_is_detaching (attach_whole);
+  assert_undone_is_detaching (attach_partial);
+}
+
+static void
+test_lost_events (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  fake_lose_events (fake, DOMAIN, 4);
+  plan = world_plan (detach_live);
+  world_run (plan, NULL, &error);
+  g_assert_no_error (error);
+  assert_no_violation (fake);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* ---- two runs ---- */
+
+static void
+assert_not_alone (const Told *told)
+{
+  g_assert_cmpuint (told->notes, ==, 1);
+  g_assert_cmpstr (told->last_note, ==,
+                   "another virt-mfplug detached the card at the same time");
+}
+
+/* Two detaches of one card are planned at the same time. */
+static void
+test_two_detaches (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) first = NULL, second = NULL;
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  world_do (attach_whole);
+  first = world_plan (detach_live);
+  second = world_plan (detach_live);
+  world_run (first, &told, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (told.notes, ==, 0);
+  world_run (second, &told, &error);
+  g_assert_no_error (error);
+  assert_not_alone (&told);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* A detach is planned when another has recorded that it detaches the card, and begins when
+ * that has ended. */
+static void
+test_late_detach (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) first = NULL, second = NULL;
+  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  world_do (attach_whole);
+  first = world_plan (detach_live);
+  record_other_detach ();
+  second = world_plan (detach_live);
+  world_run (first, &told, &error);
+  g_assert_no_error (error);
+  world_run (second, &told, &error);
+  g_assert_no_error (error);
+  assert_not_alone (&told);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+/* The other run may be waiting for the guest. */
+static void
+test_second_detach_fails (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  record_other_detach ();
+  plan = world_plan (detach_live);
+  before = state_capture (fake);
+  fake_mend (fake);
+  fake_fault (fake, "virDomainGetXMLDesc", 1, FAKE_BROKEN);
+  g_assert_false (world_run (plan, NULL, &error));
+  assert_status (error, MFP_ERROR_FAILED);
+  g_assert_cmpuint (fake_count (fake, "virDomainSetMetadata"), ==, 0);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/execute/observer/hears-of-each-step-and-wait", test_observer);
+  g_test_add_func ("/execute/undo/reattaches-without-waiting", test_undo_waits_for_nothing);
+  g_test_add_func ("/execute/verify/has-nothing-to-undo", test_nothing_to_undo);
+  g_test_add_func ("/execute/detach/notes-another-driver-than-before", test_other_driver);
+  g_test_add_func ("/execute/detach/reattaches-all-functions-in-one-pass", test_one_pass);
+  g_test_add_func ("/execute/detach/waits-only-for-the-removal", test_waits_for_removal_only);
+  g_test_add_func ("/execute/detach/leaves-the-host-alone-while-it-waits",
+                   test_waiting_leaves_the_host_alone);
+  g_test_add_func ("/execute/a-connection-found-dead-is-opened-again",
+                   test_connection_found_dead);
+  g_test_add_func ("/execute/attach/reattaches-the-others-when-a-function-is-pulled-out",
+                   test_pulled_out);
+  g_test_add_func ("/execute/detach/reattaches-the-others-beside-an-unreadable-function",
+                   test_unreadable_function);
+  g_test_add_func ("/execute/detach/reattaches-what-libvirt-fails-to-reattach",
+                   test_failed_rebind);
+  g_test_add_func ("/execute/detach/believes-qemu-not-libvirt-that-a-function-is-gone",
+                   test_dropped_early);
+  g_test_add_func ("/execute/detach/reports-a-rejected-removal-and-undoes", test_rejected);
+  g_test_add_func ("/execute/attach/never-ejects-a-strangers-function-0", test_stranger);
+  g_test_add_func ("/execute/attach/records-an-undone-attach-that-asked-the-guest",
+                   test_undone_is_detaching);
+  g_test_add_func ("/execute/detach/does-without-lost-reports", test_lost_events);
+  g_test_add_func ("/execute/two-detaches/the-later-one-says-that-it-was-not-alone",
+                   test_two_detaches);
+  g_test_add_func ("/execute/two-detaches/a-late-one-does-not-bring-the-record-back",
+                   test_late_detach);
+  g_test_add_func ("/execute/two-detaches/one-that-fails-leaves-the-record-of-the-other",
+                   test_second_detach_fails);
+  return g_test_run ();
+}
