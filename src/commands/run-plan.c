@@ -9,7 +9,7 @@
 #include "model/hint.h"
 #include "run/execute.h"
 
-/* ---- what is told of a run ---- */
+/* ---- what the person reads during a run ---- */
 
 static void
 on_begin (gpointer data, const MfpStep *step, gboolean undo)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Running a plan for a command: what the console and the step log are told of it, and the
- * result at the end.
+ * Runs a plan for a command: tells the console and the step log about each step, and makes
+ * the result at the end.
  */
 #pragma once
 

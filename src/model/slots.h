@@ -7,7 +7,7 @@
 /**
  * MfpSlot:
  * @address: its function is 0
- * @occupants: (element-type utf8): what is there: "interface net0"
+ * @occupants: (element-type utf8): names of the devices in the slot, such as "interface net0"
  * @reason: (nullable): why a card could not go there even if nothing were
  *
  * A slot of a guest, on a bus that has slots for cards. It refers to the guest,

@@ -155,7 +155,7 @@ choose (gboolean known, gboolean is, const char *yes, const char *no, const char
   return !known ? unknown : is ? yes : no;
 }
 
-/* Where a function is now, in words: its driver, and who has it. */
+/* Says where a function is now: its host driver, and whether the guest or QEMU has it. */
 static char *
 describe_place (const MfpRun *run, const MfpFunction *function, const Traces *traces)
 {

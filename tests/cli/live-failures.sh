@@ -58,7 +58,7 @@ Everything was undone."
 each_step_undone() { each_step undone; }
 each_lost_answer_undone() { each_step lost_answer; }
 
-# Without a change nothing is to be undone, and the status says so.
+# A run that fails before its first change has nothing to undo, and its status says so.
 failure_before_the_first_step() {
   new_host
   with_faults virNodeListDevices#1=error-before attach vm 01:00
