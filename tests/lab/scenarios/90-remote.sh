@@ -89,12 +89,13 @@ fate "attach, connection dropped" $card in out
 ensure out
 is "$(card_state $card)" "$outside" "connection dropped: nothing is left"
 
-# without_link NAME STEP STATUSES WORDS COMMAND...: the link fails at that step, for good: silence is noticed after 20 s, libvirt tried for
-# 30 more. STATUSES are the exit statuses that are right then, as in "45", and WORDS a pattern for what is said.
+# without_link NAME STEP STATUSES WORDS COMMAND...: the link fails at that step and does not come back. libvirt notices the silence after
+# 20 s, and the new connection has the 60 s of --timeout. STATUSES are the exit statuses that are right then, as in "45", and WORDS is a
+# pattern for what is said.
 without_link() {
   local name=$1 step=$2 statuses=$3 words=$4 took
   shift 4
-  at_step "$step" link_down "$@"
+  at_step "$step" link_down "$@" --timeout 60
   took=$((SECONDS - down_at))
   diag "$name: ended $took s after the link"$'\n'"$errors"
   like "$status" "^[$statuses]$" "$name: status"
