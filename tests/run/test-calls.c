@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How many calls of libvirt's a command makes, from opening the connection to closing it.
- * Each call is a round trip to the daemon.
+ * How many libvirt calls a command makes, from opening the connection to closing it. Each
+ * call is a round trip to the daemon.
  */
 #include "config.h"
 
@@ -12,17 +12,18 @@
 
 #define DOMAIN "vm"
 
-/* What a command may need on the critical path above the bare calls. The critical path ends
- * with the last change. */
+/* How many calls a command may make on its critical path in addition to the bare calls. The
+ * critical path ends with the last change. */
 #define LIMIT 12
 #define LIMIT_FOR_EACH_FUNCTION 2
 
 /**
  * Row:
- * @functions: of the card
- * @bare: the changes, what they need to be told about, and opening the connection
- * @critical: the calls until the last change
- * @all: all calls
+ * @functions: how many the card has
+ * @bare: how many calls nobody can do without: those that open the connection, look objects
+ *   up and change something
+ * @critical: how many calls the command makes up to the last change
+ * @all: how many calls it makes
  */
 typedef struct
 {
@@ -152,9 +153,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  add_rows ("/calls/attach-makes-these-and-no-more/", attaches, G_N_ELEMENTS (attaches),
+  add_rows ("/calls/attach-makes-no-more-than-it-needs/", attaches, G_N_ELEMENTS (attaches),
             test_attach);
-  add_rows ("/calls/detach-makes-these-and-no-more/", detaches, G_N_ELEMENTS (detaches),
+  add_rows ("/calls/detach-makes-no-more-than-it-needs/", detaches, G_N_ELEMENTS (detaches),
             test_detach);
   return g_test_run ();
 }

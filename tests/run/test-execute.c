@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a run tells, what it leaves alone, and what it does when somebody else is at work on
- * the same card.
+ * What a run reports, what it leaves alone, and what it does when somebody else works on the
+ * same card.
  */
 #include "config.h"
 
@@ -40,7 +40,7 @@ assert_drivers_as (Fake *fake, const State *expected)
   g_assert_cmpstr (after->drivers, ==, expected->drivers);
 }
 
-/* Whether the guest's one card is recorded as being detached. */
+/* Whether the record of the guest's only card says that the card is being detached. */
 static gboolean
 is_recorded_as_detaching (void)
 {
@@ -50,7 +50,7 @@ is_recorded_as_detaching (void)
   return ((MfpRecord *) g_ptr_array_index (guest->records, 0))->detaching != NULL;
 }
 
-/* Records in the domain that another run detaches its one card. */
+/* Records in the domain that another run detaches the domain's only card. */
 static void
 record_other_detach (void)
 {
@@ -97,7 +97,7 @@ test_observer (void)
   g_assert_cmpint (told.longest, <=, TIMEOUT);
 }
 
-/* A function that was detached from its host driver is reattached at once. */
+/* No guest has the functions yet, so they can be reattached at once. */
 static void
 test_undo_waits_for_nothing (void)
 {
@@ -130,7 +130,7 @@ test_nothing_to_undo (void)
   g_assert_null (strstr (error->message, "undone"));
 }
 
-/* The kernel may choose another driver than the one that the function had. */
+/* The kernel may bind another driver than before. */
 static void
 test_other_driver (void)
 {
@@ -150,7 +150,7 @@ test_other_driver (void)
 
 /* ---- calls ---- */
 
-/* Detaches the whole card. The kernel lets go of the IOMMU group as soon as QEMU does. */
+/* Attaches the whole card and detaches it. QEMU releases the IOMMU group at once. */
 static void
 detach_promptly (Fake *fake, Told *told)
 {
@@ -179,7 +179,7 @@ test_one_pass (void)
   assert_same_state (after, before);
 }
 
-/* The removal of the slot makes a run wait, and then libvirt, which drops the functions. */
+/* The run waits once, until the slot has left QEMU and libvirt has dropped the functions. */
 static void
 test_waits_for_removal_only (void)
 {
@@ -190,7 +190,7 @@ test_waits_for_removal_only (void)
   g_assert_cmpuint (told.waits, ==, 1);
 }
 
-/* Reading a host function while QEMU closes it makes that take longer. */
+/* Reading a host function slows QEMU down while it closes the function. */
 static void
 test_waiting_leaves_the_host_alone (void)
 {
@@ -278,9 +278,9 @@ test_unreadable_function (void)
     }
 }
 
-/* Detaches what was attached by @attach, while @meddle changes the course of things for
- * @host. Every function returns to its host driver, and nothing is done to it that a host
- * would not forgive. */
+/* Detaches the card that @attach attached, while @meddle interferes with the function @host.
+ * Asserts that every function returns to its host driver, and that nothing was done that
+ * would have damaged a real host. */
 static void
 assert_returned (MakePlan attach, gboolean restart, void (*meddle) (Fake *fake, const char *host),
                  const char *host)
@@ -301,7 +301,7 @@ assert_returned (MakePlan attach, gboolean restart, void (*meddle) (Fake *fake, 
   assert_drivers_as (fake, before);
 }
 
-/* libvirt reattaches a cold-plugged card by itself, and fails to for one function. */
+/* libvirt reattaches a cold-plugged card on its own. Here it fails for one function. */
 static void
 test_failed_rebind (void)
 {
@@ -355,11 +355,11 @@ test_stranger (void)
   g_assert_nonnull (strstr (after, "qemu net9"));
 }
 
-/* Attaches by @make to a guest that does not act, while the call @index of the run fails.
- * Returns whether the run asked the guest for the card back, which then is recorded as being
- * detached. */
+/* Attaches by @make to a stopped guest, while the call @index of the run fails. Returns
+ * whether the undo asked the guest to release the card. If it did, asserts that the record
+ * says that the card is being detached. */
 static gboolean
-fail_before_deaf_guest (MakePlan make, const GPtrArray *calls, guint index)
+fail_with_stopped_guest (MakePlan make, const GPtrArray *calls, guint index)
 {
   const char *name = g_ptr_array_index (calls, index);
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
@@ -391,8 +391,8 @@ list_calls (MakePlan make)
   return fake_calls (fake);
 }
 
-/* The next run has to know that the guest was asked. And while QEMU has one function of the
- * IOMMU group, none may be dropped or reattached. */
+/* The next run must know whether the guest was asked. While QEMU has one function of the
+ * IOMMU group, no function may be dropped or reattached. */
 static void
 assert_undone_is_detaching (MakePlan make)
 {
@@ -400,7 +400,7 @@ assert_undone_is_detaching (MakePlan make)
   guint asked = 0;
 
   for (guint i = 0; i < calls->len; i++)
-    asked += fail_before_deaf_guest (make, calls, i) ? 1 : 0;
+    asked += fail_with_stopped_guest (make, calls, i) ? 1 : 0;
   g_assert_cmpuint (asked, >, 0);
 }
 
@@ -432,14 +432,14 @@ test_lost_events (void)
 /* ---- two runs ---- */
 
 static void
-assert_not_alone (const Told *told)
+assert_notes_the_other (const Told *told)
 {
   g_assert_cmpuint (told->notes, ==, 1);
   g_assert_cmpstr (told->last_note, ==,
                    "another virt-mfplug detached the card at the same time");
 }
 
-/* Runs the detach that comes after another one of the same card: it only notes the other. */
+/* Runs the later of two detaches of one card. It only notes that there was another. */
 static void
 run_second_detach (Fake *fake, MfpPlan *second, const State *before, Told *told)
 {
@@ -448,12 +448,12 @@ run_second_detach (Fake *fake, MfpPlan *second, const State *before, Told *told)
 
   world_run (second, told, &error);
   g_assert_no_error (error);
-  assert_not_alone (told);
+  assert_notes_the_other (told);
   after = state_capture (fake);
   assert_same_state (after, before);
 }
 
-/* Two detaches of one card are planned at the same time. */
+/* Both detaches are planned before either runs. */
 static void
 test_two_detaches (void)
 {
@@ -472,8 +472,8 @@ test_two_detaches (void)
   run_second_detach (fake, second, before, &told);
 }
 
-/* A detach is planned when another has recorded that it detaches the card, and begins when
- * that has ended. */
+/* The second detach is planned while the record says that another run detaches the card. It
+ * runs after the first one has ended. */
 static void
 test_late_detach (void)
 {
@@ -492,7 +492,7 @@ test_late_detach (void)
   run_second_detach (fake, second, before, &told);
 }
 
-/* The other run may be waiting for the guest. */
+/* The other run may still be waiting for the guest. */
 static void
 test_second_detach_fails (void)
 {
@@ -530,22 +530,21 @@ main (int argc, char **argv)
                    test_connection_found_dead);
   g_test_add_func ("/execute/attach/reattaches-the-others-when-a-function-is-pulled-out",
                    test_pulled_out);
-  g_test_add_func ("/execute/detach/reattaches-the-others-beside-an-unreadable-function",
+  g_test_add_func ("/execute/detach/reattaches-the-others-if-one-function-is-unreadable",
                    test_unreadable_function);
   g_test_add_func ("/execute/detach/reattaches-what-libvirt-fails-to-reattach",
                    test_failed_rebind);
-  g_test_add_func ("/execute/detach/believes-qemu-not-libvirt-that-a-function-is-gone",
+  g_test_add_func ("/execute/detach/asks-qemu-and-not-libvirt-whether-a-function-is-gone",
                    test_dropped_early);
   g_test_add_func ("/execute/detach/reports-a-rejected-removal-and-undoes", test_rejected);
-  g_test_add_func ("/execute/attach/never-ejects-a-strangers-function-0", test_stranger);
-  g_test_add_func ("/execute/attach/records-an-undone-attach-that-asked-the-guest",
+  g_test_add_func ("/execute/attach/never-ejects-function-0-of-another-device", test_stranger);
+  g_test_add_func ("/execute/attach/an-undo-that-asks-the-guest-is-recorded-as-a-detach",
                    test_undone_is_detaching);
-  g_test_add_func ("/execute/detach/does-without-lost-reports", test_lost_events);
-  g_test_add_func ("/execute/two-detaches/the-later-one-says-that-it-was-not-alone",
-                   test_two_detaches);
-  g_test_add_func ("/execute/two-detaches/a-late-one-does-not-bring-the-record-back",
+  g_test_add_func ("/execute/detach/succeeds-although-reports-are-lost", test_lost_events);
+  g_test_add_func ("/execute/two-detaches/the-later-one-notes-the-other", test_two_detaches);
+  g_test_add_func ("/execute/two-detaches/the-later-one-does-not-write-the-record-again",
                    test_late_detach);
-  g_test_add_func ("/execute/two-detaches/one-that-fails-leaves-the-record-of-the-other",
+  g_test_add_func ("/execute/two-detaches/one-that-fails-keeps-the-record-of-the-other",
                    test_second_detach_fails);
   return g_test_run ();
 }

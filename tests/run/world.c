@@ -89,7 +89,7 @@ make_card (MfpLibvirt *libvirt, const char *word, MfpRest rest, GError **error)
   return g_steal_pointer (&card);
 }
 
-/* The guest, which has to run. */
+/* Reads the guest, which must be running. */
 static MfpGuest *
 read_running (MfpLibvirt *libvirt, GError **error)
 {
@@ -97,7 +97,7 @@ read_running (MfpLibvirt *libvirt, GError **error)
 
   if (!guest || guest->id)
     return g_steal_pointer (&guest);
-  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the domain does not run");
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the domain is not running");
   return NULL;
 }
 
