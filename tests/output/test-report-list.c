@@ -98,7 +98,7 @@ assert_json (const char *actual, const char *expected)
     g_assert_cmpstr (actual, ==, expected);
 }
 
-/* Here control characters are escaped by the format, and stay what they are. */
+/* JSON escapes control characters, so they need not be replaced. */
 static void
 test_host_json (void)
 {
@@ -182,7 +182,7 @@ test_guest_list (void)
                      "\"host_driver\":null,\"state\":\"plugged\"}]}]}");
 }
 
-/* An alias is somebody's own text. */
+/* An alias may contain any text. */
 static void
 test_slots_text (void)
 {
@@ -211,8 +211,8 @@ main (int argc, char **argv)
   g_test_add_func ("/report-list/host/text-names-the-guest-that-has-a-function-unassigned",
                    test_host_text_unassigned);
   g_test_add_func ("/report-list/host/json-has-every-member", test_host_json);
-  g_test_add_func ("/report-list/says-when-there-is-nothing", test_nothing);
+  g_test_add_func ("/report-list/says-that-there-is-nothing", test_nothing);
   g_test_add_func ("/report-list/guest/names-each-state", test_guest_list);
-  g_test_add_func ("/report-list/slots/say-what-is-in-them", test_slots_text);
+  g_test_add_func ("/report-list/slots/name-the-devices-in-them", test_slots_text);
   return g_test_run ();
 }

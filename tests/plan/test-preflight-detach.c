@@ -11,7 +11,7 @@
   "<address type='pci' domain='0' bus='" #bus "' slot='0' function='" #function "'/>"
 #define UNASSIGNED "<address type='unassigned'/>"
 
-/* A record of host device @host for the guest slot @slot, whose functions follow. */
+/* The record @name for the guest slot @slot, with the functions that follow. */
 #define RECORD(name, slot, ...)                                                                \
   "<card xmlns='urn:virt-mfplug:card:1:" name "' slot='" slot "'>" __VA_ARGS__ "</card>"
 #define NOTED(bus, f, guest)                                                                   \
@@ -22,7 +22,7 @@
   "<domain type='kvm' id='1'><name>vm</name><metadata>" records "</metadata><devices>" devices \
   "</devices></domain>"
 
-/* What a detach of @selections is about. */
+/* The card that a detach of @selections is about. */
 static MfpCard *
 find_card (const MfpGuest *guest, const GArray *selections)
 {
@@ -72,7 +72,7 @@ test_records (gconstpointer data)
     assert_error (error, MFP_ERROR_REFUSED, row->message);
 }
 
-/* What is refused of a card that the guest has. */
+/* A detach of @selections from the guest @xml. */
 typedef struct
 {
   const char *name;
@@ -144,14 +144,14 @@ static const Row consents[] = {
   { "refuses-devices-of-any-kind",
     GUEST ("", HOSTDEV (1, 0, AT (6, 0)) DISK HOSTDEV (2, 0, AT (6, 3))), "01:00",
     LOSES ("disk virtio-disk0, hostdev 0000:02:00.0") },
-  /* An interface is no hostdev that a detach could drop. */
+  /* An interface is not a hostdev, so a detach cannot drop it. */
   { "refuses-an-interface-that-uses-a-named-function",
     GUEST ("", HOSTDEV (1, 0, AT (6, 0)) INTERFACE), "01:00", LOSES ("interface net0") },
   { "refuses-a-function-that-only-the-record-knows-to-be-shown",
     GUEST (CARD, HOSTDEV (1, 0, AT (6, 0)) HOSTDEV (1, 1, UNASSIGNED)
                  HOSTDEV (1, 2, UNASSIGNED)),
     "01:00.0", LOSES ("0000:01:00.1") },
-  { "accepts-without-the-name-of-an-unassigned-function",
+  { "accepts-shown-functions-without-an-unassigned-one",
     GUEST (CARD, HOSTDEV (1, 0, AT (6, 0)) HOSTDEV (1, 1, UNASSIGNED)
                  HOSTDEV (1, 2, UNASSIGNED)),
     "01:00.0,1", NULL },
@@ -188,7 +188,7 @@ test_consent (gconstpointer data)
     }
 }
 
-/* ---- consent, when QEMU was asked ---- */
+/* ---- consent, with the devices that QEMU has ---- */
 
 #define PORT(id, slot, ...)                                                                    \
   "{\"slot\":" #slot ",\"function\":0,\"qdev_id\":\"" id "\",\"pci_bridge\":{\"devices\":["        \
@@ -217,7 +217,7 @@ static const Qemu qemus[] = {
   { "refuses-a-device-that-libvirt-does-not-know", BY_HAND, "01:00",
     PORT ("pci.6", 1, DEVICE ("ua-10", 0) "," DEVICE ("ua-11", 1) "," DEVICE ("stray", 2)),
     LOSES ("stray") },
-  { "names-a-device-that-libvirt-shows-once",
+  { "names-a-device-once-if-libvirt-shows-it-too",
     GUEST ("", HOSTDEV (1, 0, AT (6, 0)) HOSTDEV (1, 1, AT (6, 1))), "01:00.0",
     PORT ("pci.6", 1, DEVICE ("ua-10", 0) "," DEVICE ("ua-11", 1)),
     LOSES ("hostdev 0000:01:00.1") },

@@ -6,7 +6,7 @@
 
 #define CARD_GROUP "0000:01:00.0 0000:01:00.1"
 
-/* 01:00.0 and 01:00.1, with these drivers, in group 5. */
+/* A host with 01:00.0 and 01:00.1, which have these drivers, in group 5. */
 static GPtrArray *
 host_of (const char *driver0, const char *driver1)
 {
@@ -19,7 +19,7 @@ host_of (const char *driver0, const char *driver1)
 
 #define BOTH "0000:01:00.0=0 0000:01:00.1=1"
 
-/* Of what the host says of the drivers, mfp_card_adopt_drivers() tells the card. */
+/* Only mfp_card_adopt_drivers() copies the drivers of the host to the card. */
 static void
 test_changes_nothing (void)
 {
@@ -121,7 +121,7 @@ test_no_group (void)
   assert_contains (error->message, "intel_iommu=on");
 }
 
-/* A function of the same device that was not asked for. */
+/* Checks a card of 01:00.0 alone, while 01:00.1 has @other_driver. */
 static gboolean
 admit_first_only (const char *other_driver, GError **error)
 {
@@ -140,7 +140,7 @@ test_rest_in_the_way (void)
   assert_error (error, MFP_ERROR_REFUSED, "0000:01:00.1 (snd_hda_intel); --rest unassigned");
 }
 
-/* The one in the way is the device's function 0. */
+/* Here function 0 of the device is in the way. */
 static void
 test_first_in_the_way (void)
 {
@@ -188,7 +188,7 @@ test_rest_unassigned (void)
 }
 
 static void
-test_strangers (void)
+test_other_devices (void)
 {
   static const char group[] = CARD_GROUP " 0000:00:1c.0 0000:02:00.0 0000:03:00.0";
   g_autoptr (GPtrArray) host = test_host_list (), others = test_host_list ();
@@ -209,7 +209,7 @@ test_strangers (void)
   assert_lacks (error->message, "0000:00:1c.0");
 }
 
-/* What q35-card.xml has, and what no guest has. */
+/* q35-card.xml has 81:00.3, and no guest has 81:00.4. */
 static void
 test_holders (void)
 {
@@ -254,15 +254,17 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/preflight/host/leaves-the-card-as-it-is", test_changes_nothing);
-  g_test_add_func ("/preflight/host/accepts-unmanaged-on-a-host-driver-for-the-next-start",
+  g_test_add_func ("/preflight/host/accepts-an-unmanaged-function-with-a-host-driver-for-config",
                    test_unmanaged_config);
-  g_test_add_func ("/preflight/host/refuses-unmanaged-on-a-host-driver",
+  g_test_add_func ("/preflight/host/refuses-an-unmanaged-function-with-a-host-driver",
                    test_unmanaged_on_driver);
-  g_test_add_func ("/preflight/host/refuses-unmanaged-without-driver", test_unmanaged_unbound);
-  g_test_add_func ("/preflight/host/accepts-unmanaged-on-vfio", test_unmanaged_on_vfio);
+  g_test_add_func ("/preflight/host/refuses-an-unmanaged-function-without-a-driver",
+                   test_unmanaged_unbound);
+  g_test_add_func ("/preflight/host/accepts-an-unmanaged-function-on-vfio",
+                   test_unmanaged_on_vfio);
   g_test_add_func ("/preflight/host/refuses-a-function-that-does-not-exist", test_missing);
   g_test_add_func ("/preflight/host/refuses-a-bridge", test_bridge);
-  g_test_add_func ("/preflight/host/refuses-a-function-without-iommu-group", test_no_group);
+  g_test_add_func ("/preflight/host/refuses-a-function-without-an-iommu-group", test_no_group);
   g_test_add_func ("/preflight/group/refuses-a-sibling-on-a-host-driver", test_rest_in_the_way);
   g_test_add_func ("/preflight/group/refuses-function-0-on-a-host-driver",
                    test_first_in_the_way);
@@ -271,8 +273,8 @@ main (int argc, char **argv)
                    test_rest_in_another_group);
   g_test_add_func ("/preflight/group/accepts-a-sibling-that-is-attached-as-unassigned",
                    test_rest_unassigned);
-  g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-and-no-bridge",
-                   test_strangers);
+  g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-but-no-bridges",
+                   test_other_devices);
   g_test_add_func ("/preflight/holders/refuses-what-another-guest-has", test_holders);
   g_test_add_func ("/preflight/concerns/matches-own-functions-and-group-members", test_concerns);
   return g_test_run ();
