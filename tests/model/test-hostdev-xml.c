@@ -13,7 +13,7 @@
 #define GUEST(f)                                                                               \
   "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='" #f "'/>"
 #define UNASSIGNED "<address type='unassigned'/>"
-/* One function with whatever comes after its source. */
+/* The hostdev of function @f, with @more after its source. */
 #define ONE(f, more) OPEN SOURCE (f) more CLOSE
 #define TWO(more) "<devices>\n" ONE (0, GUEST (0)) "\n" ONE (1, GUEST (1) more) "\n</devices>"
 
@@ -24,7 +24,7 @@ parse (const char *text, GError **error)
 }
 
 static MfpCard *
-parse_fine (const char *text)
+parse_valid (const char *text)
 {
   g_autoptr (GError) error = NULL;
   MfpCard *card = parse (text, &error);
@@ -40,23 +40,23 @@ function_at (const MfpCard *card, guint index)
   return g_ptr_array_index (card->functions, index);
 }
 
-/* ---- documents that are fine ---- */
+/* ---- documents that are accepted ---- */
 
 typedef struct
 {
   const char *name;
   const char *text;
   const char *card;
-  const char *slot; /* NULL: left open */
+  const char *slot; /* NULL: the document does not choose one */
 } Good;
 
 static const Good good[] = {
-  { "whole-with-addresses", TWO (""), "0000:01:00.0=0 0000:01:00.1=1", "0000:05:00" },
+  { "a-whole-card-with-addresses", TWO (""), "0000:01:00.0=0 0000:01:00.1=1", "0000:05:00" },
   { "a-single-hostdev", ONE (0, GUEST (0)), "0000:01:00.0=0", "0000:05:00" },
-  { "a-single-hostdev-without-address", ONE (0, ""), "0000:01:00.0=0", NULL },
-  { "no-addresses-keep-numbers", "<devices>" ONE (2, "") ONE (0, "") "</devices>",
-    "0000:01:00.2=2 0000:01:00.0=0", NULL },
-  { "no-addresses-of-several-devices-pack",
+  { "a-single-hostdev-without-an-address", ONE (0, ""), "0000:01:00.0=0", NULL },
+  { "functions-without-addresses-and-keeps-their-numbers",
+    "<devices>" ONE (2, "") ONE (0, "") "</devices>", "0000:01:00.2=2 0000:01:00.0=0", NULL },
+  { "functions-of-several-devices-without-addresses-and-packs-them",
     "<devices>" ONE (3, "") OPEN
     "<source><address bus='2' slot='0'/></source>" CLOSE "</devices>",
     "0000:01:00.3=0 0000:02:00.0=1", NULL },
@@ -84,7 +84,7 @@ static void
 test_good (gconstpointer data)
 {
   const Good *row = data;
-  g_autoptr (MfpCard) card = parse_fine (row->text);
+  g_autoptr (MfpCard) card = parse_valid (row->text);
   g_autofree char *text = test_describe_card (card);
   g_autofree char *slot = card->has_slot ? mfp_pci_address_format_slot (&card->slot) : NULL;
 
@@ -96,7 +96,7 @@ test_good (gconstpointer data)
 static void
 test_managed (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (
+  g_autoptr (MfpCard) card = parse_valid (
       "<devices>" ONE (0, "") "<hostdev mode='subsystem' type='pci' managed='no'>" SOURCE (1)
       CLOSE "<hostdev mode='subsystem' type='pci'>" SOURCE (2) CLOSE "</devices>");
 
@@ -108,7 +108,7 @@ test_managed (void)
 static void
 test_lines (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+  g_autoptr (MfpCard) card = parse_valid (TWO (""));
 
   g_assert_cmpuint (function_at (card, 0)->line, ==, 2);
   g_assert_cmpuint (function_at (card, 1)->line, ==, 3);
@@ -117,23 +117,23 @@ test_lines (void)
 static void
 test_user_alias (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (ONE (0, "<alias name='ua-My_gpu-0'/>"));
+  g_autoptr (MfpCard) card = parse_valid (ONE (0, "<alias name='ua-My_gpu-0'/>"));
 
   g_assert_true (function_at (card, 0)->user_alias);
   g_assert_cmpstr (function_at (card, 0)->alias, ==, "ua-My_gpu-0");
 }
 
-/* One of ours comes from a document of a running domain. */
+/* The document of a running domain has an alias of ours. */
 static void
 test_own_alias (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (ONE (0, "<alias name='ua-mfplug-0000-09-00-0'/>"));
+  g_autoptr (MfpCard) card = parse_valid (ONE (0, "<alias name='ua-mfplug-0000-09-00-0'/>"));
 
   g_assert_false (function_at (card, 0)->user_alias);
   g_assert_null (function_at (card, 0)->alias);
 }
 
-/* ---- documents that are not ---- */
+/* ---- documents that are refused ---- */
 
 typedef struct
 {
@@ -143,7 +143,7 @@ typedef struct
 } Bad;
 
 static const Bad bad[] = {
-  { "nothing", "", "card.xml:" },
+  { "an-empty-text", "", "card.xml:" },
   { "text", "devices", "card.xml:1: not well-formed XML" },
   { "an-open-element", "<devices>\n" ONE (0, "") "\n", "card.xml:3: not well-formed XML" },
   { "another-root", "\n<domain/>", "card.xml:2: <domain> is neither <devices> nor <hostdev>" },
@@ -203,7 +203,7 @@ static const Bad bad[] = {
     "card.xml: no function becomes guest function 0" },
   { "unassigned-functions-alone", ONE (0, UNASSIGNED),
     "card.xml: no function becomes guest function 0" },
-  { "addresses-of-some", "<devices>" ONE (0, GUEST (0)) ONE (1, "") "</devices>",
+  { "addresses-of-only-some-functions", "<devices>" ONE (0, GUEST (0)) ONE (1, "") "</devices>",
     "card.xml: some functions have a guest function and some do not" },
 
   /* a port */
@@ -212,7 +212,8 @@ static const Bad bad[] = {
 #define TARGET "<model name='pcie-root-port'/><target chassis='5' port='5'/>"
 #define PORT CONTROLLER (ROOT_PORT, TARGET)
 #define NO_PORT                                                                                \
-  "card.xml:2: the only supported <controller> is a pcie-root-port for the card, as --dry-run prints it"
+  "card.xml:2: the only supported <controller> is a pcie-root-port for the card, as --dry-run "  \
+  "prints it"
   { "a-port-alone", "<devices>" PORT "</devices>", "card.xml:1: <devices> names no function" },
   { "a-port-of-another-bus",
     "<devices>" PORT ONE (0, "<address type='pci' bus='6' slot='0' function='0'/>") "</devices>",
@@ -262,17 +263,17 @@ static const Bad bad[] = {
     "card.xml:1: <controller> is neither <devices> nor <hostdev>" },
 
   /* tuning */
-  { "a-child-it-does-not-know", OPEN SOURCE (0) "\n<teaming type='transient'/>" CLOSE,
+  { "an-unknown-child", OPEN SOURCE (0) "\n<teaming type='transient'/>" CLOSE,
     "card.xml:2: <teaming> of a multifunction card is not supported" },
   { "an-acpi-index", OPEN SOURCE (0) "\n<acpi index='3'/>" CLOSE,
     "card.xml:2: <acpi> of a multifunction card is not supported" },
-  { "a-rom-attribute-it-does-not-know", OPEN SOURCE (0) "\n<rom size='1'/>" CLOSE,
+  { "an-unknown-attribute-of-rom", OPEN SOURCE (0) "\n<rom size='1'/>" CLOSE,
     "card.xml:2: <rom size=...> is not supported" },
-  { "a-boot-attribute-it-does-not-know", OPEN SOURCE (0) "\n<boot order='1' loadparm='x'/>" CLOSE,
+  { "an-unknown-attribute-of-boot", OPEN SOURCE (0) "\n<boot order='1' loadparm='x'/>" CLOSE,
     "card.xml:2: <boot loadparm=...> is not supported" },
   { "boot-order-0", OPEN SOURCE (0) "\n<boot order='0'/>" CLOSE,
     "card.xml:2: <boot order=...> is not a number of at least 1" },
-  { "boot-order-without-number", OPEN SOURCE (0) "\n<boot order='first'/>" CLOSE,
+  { "a-boot-order-that-is-not-a-number", OPEN SOURCE (0) "\n<boot order='first'/>" CLOSE,
     "card.xml:2: <boot order=...> is not a number of at least 1" },
   { "boot-without-order", OPEN SOURCE (0) "\n<boot/>" CLOSE,
     "card.xml:2: <boot order=...> is not a number of at least 1" },
@@ -284,13 +285,13 @@ static const Bad bad[] = {
   { "a-rom-enabled-that-is-neither-yes-nor-no", ONE (0, "<rom enabled='maybe'/>"),
     "card.xml:1: " },
 
-  /* a wish that comes twice */
+  /* elements that come twice */
   { "two-sources", OPEN SOURCE (0) "\n" SOURCE (1) CLOSE, "card.xml:2: " },
   { "two-guest-addresses", OPEN SOURCE (0) GUEST (0) "\n" UNASSIGNED CLOSE, "card.xml:2: " },
   { "two-aliases", OPEN SOURCE (0) "<alias name='ua-a'/>\n<alias name='ua-b'/>" CLOSE,
     "card.xml:2: " },
   { "two-roms", OPEN SOURCE (0) "<rom bar='on'/>\n<rom bar='off'/>" CLOSE, "card.xml:2: " },
-  { "an-alias-of-two-functions",
+  { "one-alias-for-two-functions",
     "<devices>" ONE (0, "<alias name='ua-a'/>") "\n" ONE (1, "<alias name='ua-a'/>")
     ONE (2, "") "</devices>",
     "ua-a" },
@@ -385,7 +386,7 @@ test_deep (void)
   g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
 }
 
-/* What comes after a zero byte is not to be dropped in silence. */
+/* The parser must not silently drop what comes after a zero byte. */
 static void
 test_zero_byte (void)
 {
@@ -397,7 +398,7 @@ test_zero_byte (void)
   g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
 }
 
-/* ---- out, and in again ---- */
+/* ---- writing documents ---- */
 
 #define TUNED                                                                                  \
   "<devices>"                                                                                  \
@@ -410,9 +411,9 @@ test_zero_byte (void)
 static void
 test_round_trip (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TUNED);
+  g_autoptr (MfpCard) card = parse_valid (TUNED);
   g_autofree char *text = mfp_devices_format (card);
-  g_autoptr (MfpCard) again = parse_fine (text);
+  g_autoptr (MfpCard) again = parse_valid (text);
   g_autofree char *third = mfp_devices_format (again);
   g_autofree char *before = test_describe_card (card), *after = test_describe_card (again);
 
@@ -429,10 +430,10 @@ static void
 test_port (void)
 {
   g_autoptr (MfpCard) card
-      = parse_fine ("<devices>" PORT ONE (0, GUEST (0)) "</devices>");
+      = parse_valid ("<devices>" PORT ONE (0, GUEST (0)) "</devices>");
   g_autofree char *text = mfp_devices_format (card);
   g_autofree char *port = mfp_port_format (card);
-  g_autoptr (MfpCard) again = parse_fine (text);
+  g_autoptr (MfpCard) again = parse_valid (text);
   g_autofree char *third = mfp_devices_format (again);
 
   g_assert_cmpuint (card->port, ==, 5);
@@ -449,7 +450,7 @@ test_port (void)
 static void
 test_format_exact (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TUNED);
+  g_autoptr (MfpCard) card = parse_valid (TUNED);
   g_autofree char *text = mfp_devices_format (card);
 
   g_assert_cmpstr (
@@ -483,11 +484,11 @@ test_format_exact (void)
       "</devices>\n");
 }
 
-/* The last function comes with a large domain and a long one. */
+/* The addresses are the largest ones, and the host domain has five digits. */
 static void
 test_format_large_numbers (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (
+  g_autoptr (MfpCard) card = parse_valid (
       OPEN "<source><address domain='0x10000' bus='0xff' slot='0x1f' function='0x7'/></source>"
            "<address type='pci' domain='0' bus='0xfe' slot='0x1e' function='0'/>" CLOSE);
   g_autofree char *text = mfp_devices_format (card);
@@ -499,7 +500,7 @@ test_format_large_numbers (void)
 static void
 test_format_single (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (
+  g_autoptr (MfpCard) card = parse_valid (
       "<devices>" ONE (0, GUEST (0)) ONE (1, UNASSIGNED) "</devices>");
   g_autofree char *text = mfp_devices_format (card);
 
@@ -509,7 +510,7 @@ test_format_single (void)
 static void
 test_format_plug (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+  g_autoptr (MfpCard) card = parse_valid (TWO (""));
   g_autofree char *plug = NULL, *second = NULL;
 
   g_assert_true (mfp_card_name_functions (card, NULL));
@@ -526,7 +527,7 @@ test_format_plug (void)
 static void
 test_format_unassigned (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TWO ("<rom bar='off'/>"));
+  g_autoptr (MfpCard) card = parse_valid (TWO ("<rom bar='off'/>"));
   g_autofree char *unassigned = NULL;
 
   g_assert_true (mfp_card_name_functions (card, NULL));
@@ -541,7 +542,7 @@ test_format_unassigned (void)
 static void
 test_format_asked (void)
 {
-  g_autoptr (MfpCard) card = parse_fine (TWO (""));
+  g_autoptr (MfpCard) card = parse_valid (TWO (""));
   g_autofree char *asked = NULL;
 
   g_assert_true (mfp_card_name_functions (card, NULL));
@@ -578,7 +579,7 @@ test_tuning (void)
   FOR_EACH (i, rows)
     {
       g_autofree char *text = g_strconcat (OPEN SOURCE (0), rows[i].children, CLOSE, NULL);
-      g_autoptr (MfpCard) card = parse_fine (text);
+      g_autoptr (MfpCard) card = parse_valid (text);
       g_autoptr (MfpTuning) tuning = mfp_tuning_read (function_at (card, 0)->tuning);
 
       g_test_message ("%s", rows[i].children);
@@ -602,7 +603,7 @@ main (int argc, char **argv)
   FOR_EACH (i, good)
     test_add_row ("/hostdev-xml/parse/accepts-", good[i].name, &good[i], test_good);
   g_test_add_func ("/hostdev-xml/parse/reads-managed", test_managed);
-  g_test_add_func ("/hostdev-xml/parse/remembers-lines", test_lines);
+  g_test_add_func ("/hostdev-xml/parse/keeps-the-line-of-each-function", test_lines);
   g_test_add_func ("/hostdev-xml/parse/keeps-a-user-alias", test_user_alias);
   g_test_add_func ("/hostdev-xml/parse/drops-an-alias-of-ours", test_own_alias);
   FOR_EACH (i, bad)
@@ -612,9 +613,9 @@ main (int argc, char **argv)
   g_test_add_func ("/hostdev-xml/parse/refuses-64-megabytes", test_megabytes);
   g_test_add_func ("/hostdev-xml/parse/refuses-deep-nesting", test_deep);
   g_test_add_func ("/hostdev-xml/parse/refuses-a-zero-byte", test_zero_byte);
-  g_test_add_func ("/hostdev-xml/format/parses-again", test_round_trip);
-  g_test_add_func ("/hostdev-xml/format/a-port-parses-again", test_port);
-  g_test_add_func ("/hostdev-xml/format/is-exactly-so", test_format_exact);
+  g_test_add_func ("/hostdev-xml/format/can-be-parsed-again", test_round_trip);
+  g_test_add_func ("/hostdev-xml/format/writes-a-port-that-can-be-parsed-again", test_port);
+  g_test_add_func ("/hostdev-xml/format/writes-exactly-this-document", test_format_exact);
   g_test_add_func ("/hostdev-xml/format/keeps-large-numbers", test_format_large_numbers);
   g_test_add_func ("/hostdev-xml/format/a-single-function-is-not-multifunction",
                    test_format_single);
@@ -622,6 +623,6 @@ main (int argc, char **argv)
   g_test_add_func ("/hostdev-xml/format/unassigned-has-no-guest-address", test_format_unassigned);
   g_test_add_func ("/hostdev-xml/format/asked-has-no-alias-of-ours", test_format_asked);
   g_test_add_func ("/hostdev-xml/tuning/reads-rom-and-boot", test_tuning);
-  g_test_add_func ("/hostdev-xml/tuning/free-takes-null", test_tuning_free);
+  g_test_add_func ("/hostdev-xml/tuning/free-accepts-null", test_tuning_free);
   return g_test_run ();
 }

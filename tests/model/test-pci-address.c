@@ -305,9 +305,9 @@ main (int argc, char **argv)
   g_test_add_func ("/pci-address/format/pads-and-keeps-long-domains", test_format);
   g_test_add_func ("/pci-address/compare/orders-by-domain-bus-slot-function", test_compare);
   g_test_add_func ("/pci-address/contain/finds-the-first-and-the-last", test_contain);
-  g_test_add_func ("/pci-address/same-slot/ignores-the-function-alone", test_same_slot);
-  g_test_add_func ("/pci-address/with-function/copies", test_with_function);
+  g_test_add_func ("/pci-address/same-slot/ignores-only-the-function", test_same_slot);
+  g_test_add_func ("/pci-address/with-function/returns-a-copy", test_with_function);
   g_test_add_func ("/pci-address/from-xml/reads-what-libvirt-writes", test_from_xml);
-  g_test_add_func ("/pci-address/from-xml/takes-no-element", test_from_no_xml);
+  g_test_add_func ("/pci-address/from-xml/accepts-null", test_from_no_xml);
   return g_test_run ();
 }

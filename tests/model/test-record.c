@@ -95,7 +95,7 @@ test_round_trip (void)
   g_assert_cmpstr (text, ==, SAMPLE_TEXT);
 }
 
-/* libvirt adds the namespace of the call by itself. */
+/* libvirt adds the namespace that the caller passes beside the element. */
 static void
 test_format_bare (void)
 {
@@ -124,7 +124,7 @@ test_detaching (void)
   g_assert_cmpstr (again->detaching, ==, "<run & 2>");
 }
 
-/* That libvirt reattaches a function is written only where it does. */
+/* Only a function that libvirt itself reattaches has the attribute. */
 static void
 test_managed (void)
 {
@@ -234,7 +234,7 @@ test_in_guest (void)
                    "0000:81:00.2=2 ua-mfplug-slot-0000-06-00 igb taken\n"
                    "0000:81:00.3=-2 ua-mfplug-0000-81-00-3 - taken");
   g_assert_null (mfp_guest_find_record (guest, &stranger));
-  g_assert_cmpuint (guest->records->len, ==, 1); /* libosinfo's is none of ours */
+  g_assert_cmpuint (guest->records->len, ==, 1); /* libosinfo's metadata is not a record */
 }
 
 int
@@ -242,9 +242,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/record/add/copies-and-keeps-the-order-of-hosts", test_new);
+  g_test_add_func ("/record/add/copies-and-sorts-by-host-function", test_new);
   g_test_add_func ("/record/new/ids-are-random", test_random_id);
-  g_test_add_func ("/record/format/parses-again", test_round_trip);
+  g_test_add_func ("/record/format/can-be-parsed-again", test_round_trip);
   g_test_add_func ("/record/format/names-the-run-that-detaches-the-card", test_detaching);
   g_test_add_func ("/record/format/says-which-functions-libvirt-reattaches", test_managed);
   g_test_add_func ("/record/format/leaves-the-namespace-to-libvirt", test_format_bare);
@@ -252,6 +252,6 @@ main (int argc, char **argv)
     test_add_row ("/record/parse/refuses-", foreign[i].name, &foreign[i], test_foreign);
   g_test_add_func ("/record/parse/ignores-what-it-does-not-know", test_tolerance);
   g_test_add_func ("/record/find/compares-the-whole-address", test_find);
-  g_test_add_func ("/record/guest/finds-it-in-the-metadata", test_in_guest);
+  g_test_add_func ("/record/guest/has-it-in-its-metadata", test_in_guest);
   return g_test_run ();
 }

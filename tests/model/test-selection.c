@@ -124,7 +124,7 @@ test_empty_word (void)
 
   g_assert_null (mfp_selection_parse (words, NULL, &error));
   assert_error (error, MFP_ERROR_USAGE, "'' does not name a device");
-  assert_contains (error->message, "01:00.1=0,01:00.3=1"); /* an example helps */
+  assert_contains (error->message, "01:00.1=0,01:00.3=1"); /* one of the examples */
 }
 
 static void
@@ -158,6 +158,6 @@ main (int argc, char **argv)
     test_add_row (rows[i].expected ? "/selection/parse/accepts-" : "/selection/parse/refuses-",
                   rows[i].name, &rows[i], test_parse);
   g_test_add_func ("/selection/parse/refuses-an-empty-word", test_empty_word);
-  g_test_add_func ("/selection/names/whole-devices-and-single-functions", test_names);
+  g_test_add_func ("/selection/names/knows-whole-devices-and-single-functions", test_names);
   return g_test_run ();
 }

@@ -10,8 +10,8 @@ typedef struct
 {
   const char *name;
   const char *machine;
-  const char *live;   /* devices; NULL: it is not to be changed */
-  const char *config; /* the same */
+  const char *live;   /* devices; NULL: the running guest stays as it is */
+  const char *config; /* devices; NULL: the persistent XML stays as it is */
   const char *expected;
   const char *message; /* a part of the error, where @expected is NULL */
   const char *metadata;
@@ -20,7 +20,7 @@ typedef struct
 } Choice;
 
 static const Choice choices[] = {
-  /* which of the free ones */
+  /* which free slot */
   { .name = "takes-the-highest-port", .machine = Q35,
     .live = Q35_ROOT PORT ("2") PORT ("9") PORT ("5"), .expected = "0000:09:00" },
   { .name = "takes-ports-before-conventional-slots", .machine = Q35,
@@ -33,11 +33,11 @@ static const Choice choices[] = {
   { .name = "takes-the-highest-of-root-ports-and-downstream-ports", .machine = Q35,
     .live = Q35_ROOT PORT ("2") BUS ("5", "pcie-switch-downstream-port") PORT ("4"),
     .expected = "0000:05:00" },
-  { .name = "takes-a-pci-bridge-before-an-expander-bus-below-it", .machine = PC,
+  { .name = "takes-a-pci-bridge-before-an-expander-bus-with-a-lower-number", .machine = PC,
     .config = BUS ("2", "pci-expander-bus") BUS ("3", "pci-bridge"), .expected = "0000:03:1f" },
-  { .name = "takes-an-expander-bus-above-a-pci-bridge-by-its-number-alone", .machine = PC,
+  { .name = "takes-an-expander-bus-before-a-pci-bridge-with-a-lower-number", .machine = PC,
     .config = BUS ("3", "pci-expander-bus") BUS ("2", "pci-bridge"), .expected = "0000:03:1f" },
-  { .name = "takes-a-pci-bridge-above-an-expander-bus-by-its-number-alone", .machine = PC,
+  { .name = "takes-a-pci-bridge-that-the-xml-lists-before-a-lower-expander-bus", .machine = PC,
     .config = BUS ("4", "pci-bridge") BUS ("3", "pci-expander-bus"), .expected = "0000:04:1f" },
   { .name = "takes-conventional-slots-when-no-port-is-free", .machine = Q35,
     .live = Q35_ROOT PORT ("1") NIC ("0x01", "0x00") BUS ("7", "pcie-to-pci-bridge"),
@@ -50,15 +50,17 @@ static const Choice choices[] = {
     .live = PC_ROOT BUS ("1", "pci-bridge"), .expected = "0000:01:1f" },
   { .name = "takes-the-first-of-two-buses-of-one-number", .machine = Q35,
     .live = Q35_ROOT BUS ("2", "pci-bridge") PORT ("2"), .expected = "0000:02:1f" },
-  { .name = "knows-no-bus-without-a-number", .machine = Q35,
-    .live = Q35_ROOT PORT ("") PORT ("2,") PORT ("256") "<controller type='pci' model='pci-bridge'/>",
+  { .name = "ignores-a-bus-without-a-valid-number", .machine = Q35,
+    .live = Q35_ROOT PORT ("") PORT ("2,") PORT ("256")
+        "<controller type='pci' model='pci-bridge'/>",
     .message = "no free slot that takes a hot-plugged card: it has no PCI bus with slots" },
-  { .name = "leaves-out-lost-slots", .machine = Q35, .live = Q35_ROOT PORT ("1") PORT ("2"),
-    .taken = "0000:02:00", .expected = "0000:01:00" },
-  { .name = "leaves-out-a-lost-slot-by-its-device-number", .machine = PC, .live = PC_ROOT,
+  { .name = "skips-a-port-that-another-run-has-taken", .machine = Q35,
+    .live = Q35_ROOT PORT ("1") PORT ("2"), .taken = "0000:02:00", .expected = "0000:01:00" },
+  { .name = "skips-slots-of-a-bus-that-other-runs-have-taken", .machine = PC, .live = PC_ROOT,
     .taken = "0000:00:1f 0000:00:1e", .expected = "0000:00:1d" },
-  { .name = "says-that-lost-slots-are-in-use", .machine = Q35, .live = Q35_ROOT PORT ("1"),
-    .taken = "0000:01:00", .message = "\n  0000:01:00 pcie-root-port: somebody else has taken it just now" },
+  { .name = "says-that-another-run-has-taken-the-slot", .machine = Q35,
+    .live = Q35_ROOT PORT ("1"), .taken = "0000:01:00",
+    .message = "\n  0000:01:00 pcie-root-port: somebody else has taken it just now" },
 
   /* occupants */
   { .name = "skips-a-port-with-a-disk", .machine = Q35,
@@ -82,23 +84,23 @@ static const Choice choices[] = {
   { .name = "skips-a-port-with-an-unknown-device", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2") "<future>" AT ("0x02", "0x00", "0x0") "</future>",
     .expected = "0000:01:00" },
-  { .name = "goes-by-a-hostdev-s-guest-address-and-not-its-host-address", .machine = Q35,
+  { .name = "reads-the-guest-address-of-a-hostdev-and-not-its-host-address", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2") HOSTDEV ("0x02", AT ("0x01", "0x00", "0x0")),
     .expected = "0000:02:00" },
-  { .name = "is-not-kept-off-by-an-unassigned-hostdev", .machine = Q35,
+  { .name = "ignores-an-unassigned-hostdev", .machine = Q35,
     .live = Q35_ROOT PORT ("2") HOSTDEV ("0x02", UNASSIGNED), .expected = "0000:02:00" },
-  { .name = "goes-by-a-hostdev-interface-s-own-address", .machine = Q35,
+  { .name = "reads-the-guest-address-of-a-hostdev-interface", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3")
         "<interface type='hostdev' managed='yes'><source><address type='pci' domain='0x0000' "
         "bus='0x03' slot='0x00' function='0x0'/></source>" AT ("0x02", "0x00", "0x0")
         "</interface>" NIC ("0x01", "0x00"),
     .expected = "0000:03:00" },
-  { .name = "is-not-kept-off-by-a-nvme-disk-s-source", .machine = Q35,
+  { .name = "ignores-the-source-of-an-nvme-disk", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2")
         "<disk type='nvme'><source type='pci' namespace='1'><address domain='0x0000' bus='0x02' "
         "slot='0x00' function='0x0'/></source>" AT ("0x01", "0x00", "0x0") "</disk>",
     .expected = "0000:02:00" },
-  { .name = "is-not-kept-off-by-an-address-of-another-type", .machine = Q35,
+  { .name = "ignores-an-address-of-another-type", .machine = Q35,
     .live = Q35_ROOT PORT ("2")
         "<disk><address type='drive' controller='0' bus='2' target='0' unit='0' slot='0'/></disk>",
     .expected = "0000:02:00" },
@@ -109,18 +111,18 @@ static const Choice choices[] = {
     .expected = "0000:01:00" },
   { .name = "says-that-a-record-holds-the-slot", .machine = Q35, .live = Q35_ROOT PORT ("2"),
     .metadata = RECORD ("0000:02:00"),
-    .message = "\n  0000:02:00 pcie-root-port: hostdev 0000:01:00.0; another attach holds it, or was "
-               "interrupted there" },
+    .message = "\n  0000:02:00 pcie-root-port: hostdev 0000:01:00.0; another attach holds it, or "
+               "was interrupted there" },
 
-  /* what takes hotplug */
-  { .name = "skips-port-with-hotplug-off", .machine = Q35,
+  /* which buses take hotplug */
+  { .name = "skips-a-port-with-hotplug-off", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "off"), .expected = "0000:01:00" },
-  { .name = "takes-port-with-hotplug-on", .machine = Q35,
+  { .name = "takes-a-port-with-hotplug-on", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "on"), .expected = "0000:02:00" },
   { .name = "says-that-a-port-has-hotplug-off", .machine = Q35,
     .live = Q35_ROOT PORT_HOTPLUG ("2", "off"),
     .message = "\n  0000:02:00 pcie-root-port: hotplug='off'" },
-  { .name = "takes-port-with-hotplug-off-for-config-alone", .machine = Q35,
+  { .name = "takes-a-port-with-hotplug-off-for-config-only", .machine = Q35,
     .config = Q35_ROOT PORT ("1") PORT_HOTPLUG ("2", "off"), .expected = "0000:02:00" },
   { .name = "skips-a-pci-root-with-hotplug-off", .machine = PC,
     .live = "<controller type='pci' index='0' model='pci-root'><target hotplug='off'/>"
@@ -152,9 +154,9 @@ static const Choice choices[] = {
     .config = BUS ("2", "pci-expander-bus"), .expected = "0000:02:1f" },
   { .name = "never-takes-a-pcie-expander-bus", .machine = Q35,
     .live = Q35_ROOT BUS ("2", "pcie-expander-bus"), .message = "it has no PCI bus with slots" },
-  { .name = "never-takes-a-model-it-does-not-know", .machine = Q35,
+  { .name = "never-takes-an-unknown-model", .machine = Q35,
     .live = Q35_ROOT BUS ("2", "pcie-wormhole"), .message = "it has no PCI bus with slots" },
-  { .name = "never-takes-a-controller-without-model", .machine = Q35,
+  { .name = "never-takes-a-controller-without-a-model", .machine = Q35,
     .live = Q35_ROOT "<controller type='pci' index='2'/>",
     .message = "it has no PCI bus with slots" },
   { .name = "ignores-controllers-that-are-not-pci", .machine = Q35,
@@ -162,7 +164,7 @@ static const Choice choices[] = {
     .message = "it has no PCI bus with slots" },
 
   /* machines */
-  { .name = "leaves-the-chipset-s-slot-of-pc", .machine = PC,
+  { .name = "never-takes-the-chipset-s-slot-of-pc", .machine = PC,
     .live = PC_ROOT,
     .taken = "00:02 00:03 00:04 00:05 00:06 00:07 00:08 00:09 00:0a 00:0b 00:0c 00:0d 00:0e "
              "00:0f 00:10 00:11 00:12 00:13 00:14 00:15 00:16 00:17 00:18 00:19 00:1a 00:1b "
@@ -184,13 +186,15 @@ static const Choice choices[] = {
     .live = PHB ("0", "0") PHB ("1", "1") PHB ("2", "2") NIC ("0x02", "0x01"),
     .expected = "0000:01:1f" },
   { .name = "takes-a-pseries-host-bridge-with-its-own-group", .machine = SPAPR,
-    .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), .group = "05:00.0 06:00.0",
-    .expected = "0000:01:1f" },
+    .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")),
+    .group = "05:00.0 06:00.0", .expected = "0000:01:1f" },
   { .name = "takes-the-first-pseries-host-bridge-before-one-with-another-group",
-    .machine = SPAPR, .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")),
+    .machine = SPAPR,
+    .live = PHB ("0", "0") PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")),
     .group = "05:00.0", .expected = "0000:00:1f" },
-  { .name = "takes-a-pseries-host-bridge-of-another-group-at-last", .machine = SPAPR,
-    .live = PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), .group = "05:00.0", .expected = "0000:01:1f" },
+  { .name = "takes-a-pseries-host-bridge-with-another-group-if-there-is-no-other",
+    .machine = SPAPR, .live = PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")),
+    .group = "05:00.0", .expected = "0000:01:1f" },
   { .name = "takes-the-first-pseries-host-bridge-when-there-is-no-other", .machine = SPAPR,
     .live = PHB ("0", "0"), .expected = "0000:00:1f" },
   { .name = "takes-a-port-of-aarch64-virt", .machine = VIRT, .live = Q35_ROOT PORT ("1"),
@@ -199,37 +203,39 @@ static const Choice choices[] = {
   /* a guest's own IOMMU */
   { .name = "takes-no-port-with-a-guest-iommu", .machine = Q35,
     .live = Q35_ROOT PORT ("1") "<iommu model='intel'/>",
-    .message = "\n  0000:01:00 pcie-root-port: the guest has an IOMMU, so only a pcie-to-pci-bridge" },
+    .message = "\n  0000:01:00 pcie-root-port: the guest has an IOMMU, so only a "
+               "pcie-to-pci-bridge" },
   { .name = "takes-a-pcie-to-pci-bridge-with-a-guest-iommu", .machine = Q35,
     .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1") BUS ("2", "pcie-to-pci-bridge"),
     .expected = "0000:02:1f" },
 
   /* live and config at once */
-  { .name = "wants-the-slot-free-in-both", .machine = Q35,
+  { .name = "needs-the-slot-to-be-free-in-both-forms", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") NIC ("0x03", "0x00"),
     .config = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") DISK ("0x02", "0x00"),
     .expected = "0000:01:00" },
   { .name = "says-that-the-config-occupies-a-slot", .machine = Q35,
     .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT PORT ("1") DISK ("0x01", "0x00"),
-    .message = "\n  0000:01:00 pcie-root-port: in the persistent configuration: disk virtio-disk0 is "
-               "there" },
-  { .name = "wants-the-bus-in-both", .machine = Q35,
+    .message = "\n  0000:01:00 pcie-root-port: in the persistent configuration: disk "
+               "virtio-disk0 is there" },
+  { .name = "needs-the-bus-in-both-forms", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2"), .config = Q35_ROOT PORT ("1"),
     .expected = "0000:01:00" },
-  { .name = "wants-the-same-model-in-both", .machine = Q35,
+  { .name = "needs-the-same-model-in-both-forms", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2"),
     .config = Q35_ROOT PORT ("1") BUS ("2", "pcie-switch-downstream-port"),
     .expected = "0000:01:00" },
   { .name = "says-that-the-config-lacks-the-bus", .machine = Q35,
     .live = Q35_ROOT PORT ("1"), .config = Q35_ROOT,
-    .message = "\n  0000:01:00 pcie-root-port: the persistent configuration has no such controller" },
+    .message = "\n  0000:01:00 pcie-root-port: the persistent configuration has no such "
+               "controller" },
   { .name = "needs-no-hotplug-in-the-config", .machine = Q35, .live = Q35_ROOT PORT ("1"),
     .config = Q35_ROOT PORT_HOTPLUG ("1", "off"), .expected = "0000:01:00" },
-  { .name = "config-alone-goes-by-the-config", .machine = Q35,
+  { .name = "looks-only-at-the-config-for-config", .machine = Q35,
     .config = Q35_ROOT PORT ("4") PORT ("5") NIC ("0x05", "0x00"), .expected = "0000:04:00" },
 
-  /* what is said when nothing is free */
-  { .name = "says-who-occupies-what", .machine = Q35,
+  /* the message when no slot is free */
+  { .name = "says-which-device-occupies-each-slot", .machine = Q35,
     .live = Q35_ROOT PORT ("1") PORT ("2") PORT ("3") PORT ("4") NIC ("0x01", "0x00")
         DISK ("0x02", "0x00") HOSTDEV ("0x81", AT ("0x03", "0x00", "0x0")) USB ("0x04", "0x00"),
     .message = "takes a hot-plugged card:\n"
@@ -240,29 +246,29 @@ static const Choice choices[] = {
   { .name = "quotes-the-domain-for-the-shell", .machine = Q35, .live = Q35_ROOT,
     .message = "\nIts root bus takes none. To add a port for its next start:\n"
                "  virt-xml --add-device --controller type=pci,model=pcie-root-port 'it'\\''s'" },
-  { .name = "adds-a-port-to-aarch64-virt", .machine = VIRT, .live = Q35_ROOT,
+  { .name = "suggests-a-port-for-aarch64-virt", .machine = VIRT, .live = Q35_ROOT,
     .message = "for its next start:\n  virt-xml --add-device --controller "
                "type=pci,model=pcie-root-port 'it'\\''s'" },
-  { .name = "adds-a-bridge-to-pc", .machine = PC,
+  { .name = "suggests-a-bridge-for-pc", .machine = PC,
     .live = "<controller type='pci' index='0' model='pci-root'><target hotplug='off'/>"
             "</controller>",
     .message = "\nTo add a bridge with 31 slots for its next start:\n  virt-xml --add-device "
                "--controller type=pci,model=pci-bridge 'it'\\''s'" },
-  { .name = "adds-a-host-bridge-to-pseries", .machine = SPAPR,
+  { .name = "suggests-a-host-bridge-for-pseries", .machine = SPAPR,
     .live = "<controller type='pci' index='0' model='pci-root'><target index='0' hotplug='off'/>"
             "</controller>",
     .message = "\nTo add a PCI host bridge for its next start:\n  virt-xml --add-device "
                "--controller type=pci,model=pci-root 'it'\\''s'" },
-  { .name = "adds-a-pcie-to-pci-bridge-below-a-free-port-with-a-guest-iommu", .machine = Q35,
+  { .name = "suggests-a-pcie-to-pci-bridge-for-a-guest-with-an-iommu", .machine = Q35,
     .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1"),
     .message = "\nTo add a bridge with 31 slots for its next start:\n  virt-xml --add-device "
                "--controller type=pci,model=pcie-to-pci-bridge 'it'\\''s'" },
-  { .name = "adds-a-port-for-the-pcie-to-pci-bridge-when-none-is-free", .machine = Q35,
+  { .name = "suggests-a-port-too-if-none-is-free-for-the-pcie-to-pci-bridge", .machine = Q35,
     .live = "<iommu model='intel'/>" Q35_ROOT PORT ("1") NIC ("0x01", "0x00"),
     .message = "next start:\n  virt-xml --add-device --controller type=pci,model=pcie-root-port "
                "'it'\\''s'\n  virt-xml --add-device --controller "
                "type=pci,model=pcie-to-pci-bridge 'it'\\''s'" },
-  { .name = "says-who-occupies-a-full-pc", .machine = PC,
+  { .name = "says-which-slots-other-runs-have-taken", .machine = PC,
     .live = BUS ("1", "pci-bridge") NIC ("0x01", "0x01"),
     .taken = "01:02 01:03 01:04 01:05 01:06 01:07 01:08 01:09 01:0a 01:0b 01:0c 01:0d 01:0e "
              "01:0f 01:10 01:11 01:12 01:13 01:14 01:15 01:16 01:17 01:18 01:19 01:1a 01:1b "
@@ -309,7 +315,7 @@ test_choose (gconstpointer data)
     }
   g_assert_no_error (error);
   g_assert_cmpuint (slot.function, ==, 0);
-  g_assert_true (mfp_guest_check_slot (live, config, &slot, &error)); /* the two agree */
+  g_assert_true (mfp_guest_check_slot (live, config, &slot, &error)); /* it agrees */
   g_assert_no_error (error);
 }
 
@@ -331,14 +337,16 @@ static const Choice checks[] = {
     .taken = "0001:01:00", .message = "guest slot 0001:01:00 of domain 'it's' cannot be used: "
                                       "the domain has no such bus" },
   { .name = "refuses-slot-1-of-a-port", .machine = Q35, .live = Q35_ROOT PORT ("1"),
-    .taken = "0000:01:01", .message = "(pcie-root-port) of domain 'it's' cannot be used: no place for a card" },
+    .taken = "0000:01:01",
+    .message = "(pcie-root-port) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-slot-0-of-pc", .machine = PC, .live = PC_ROOT, .taken = "0000:00:00",
     .message = "(pci-root) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-slot-0-of-a-pci-bridge", .machine = PC, .live = BUS ("1", "pci-bridge"),
-    .taken = "0000:01:00", .message = "(pci-bridge) of domain 'it's' cannot be used: no place for a card" },
+    .taken = "0000:01:00",
+    .message = "(pci-bridge) of domain 'it's' cannot be used: no place for a card" },
   { .name = "refuses-the-chipset-s-slot", .machine = PC, .live = PC_ROOT, .taken = "0000:00:01",
     .message = "the chipset is there" },
-  { .name = "tells-of-the-chipset-and-not-of-its-functions", .machine = PC,
+  { .name = "names-the-chipset-and-not-its-functions", .machine = PC,
     .live = PC_ROOT USB ("0x00", "0x01"), .taken = "0000:00:01",
     .message = "cannot be used: the chipset is there" },
   { .name = "refuses-pcie-root", .machine = Q35, .live = Q35_ROOT, .taken = "0000:00:1c",
@@ -493,7 +501,7 @@ describe_slots (const MfpGuest *live, const MfpGuest *config)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* The record of a card whose function 1 waits at 0000:02:00.1. */
+/* The record of a card with function 1 at 0000:02:00.1, which libvirt does not show. */
 #define RECORD_OF_TWO                                                                          \
   "<p:card xmlns:p='urn:virt-mfplug:card:1:abc' slot='0000:02:00'>"                            \
   "<p:function host='0000:06:00.0' guest='0' alias='ua-x' taken='yes'/>"                       \
@@ -504,8 +512,8 @@ typedef struct
 {
   const char *name;
   const char *machine;
-  const char *live;   /* devices; NULL: it is not to be changed */
-  const char *config; /* the same */
+  const char *live;   /* devices; NULL: the running guest stays as it is */
+  const char *config; /* devices; NULL: the persistent XML stays as it is */
   const char *metadata;
   const char *expected;
 } Survey;
@@ -519,26 +527,26 @@ static const Survey surveys[] = {
     NULL,
     "0000:07:01 interface net0\n0000:07:02-04 free\n0000:07:05 disk virtio-disk0\n"
     "0000:07:06-1f free\n" },
-  { "no-run-across-two-ports", Q35, Q35_ROOT PORT ("1") PORT ("2"), NULL, NULL,
+  { "free-ports-one-by-one", Q35, Q35_ROOT PORT ("1") PORT ("2"), NULL, NULL,
     "0000:01:00 free\n0000:02:00 free\n" },
-  { "everybody-in-one-slot", Q35,
+  { "all-devices-in-one-slot", Q35,
     Q35_ROOT PORT ("1") "<sound>" AT ("0x01", "0x00", "0x0") "</sound>"
         "<rng>" AT ("0x01", "0x00", "0x1") "</rng>",
     NULL, NULL, "0000:01:00 sound, rng\n" },
-  { "neighbours-of-one-kind-apart", PC, BUS ("1", "pci-bridge") NIC ("0x01", "0x1e")
+  { "neighbours-of-one-kind-one-by-one", PC, BUS ("1", "pci-bridge") NIC ("0x01", "0x1e")
     NIC ("0x01", "0x1f"), NULL, NULL,
     "0000:01:01-1d free\n0000:01:1e interface net0\n0000:01:1f interface net0\n" },
   { "the-functions-of-a-card-that-libvirt-does-not-show", Q35,
     Q35_ROOT PORT ("2") HOSTDEV ("0x06", AT ("0x02", "0x00", "0x0")), NULL, RECORD_OF_TWO,
     "0000:02:00 hostdev 0000:06:00.0, hostdev 0000:06:00.1\n" },
-  { "who-is-in-a-slot-that-takes-no-card-anyway", Q35,
+  { "the-devices-in-a-slot-that-takes-no-card-anyway", Q35,
     Q35_ROOT PORT_HOTPLUG ("1", "off") NIC ("0x01", "0x00"), NULL, NULL,
     "0000:01:00 interface net0; hotplug='off'\n" },
-  { "no-need-of-hotplug-in-the-persistent-form", Q35, NULL,
+  { "slots-without-hotplug-as-free-in-the-config", Q35, NULL,
     Q35_ROOT PORT_HOTPLUG ("1", "off") BUS ("2", "pci-expander-bus"), NULL,
     "0000:01:00 free\n0000:02:00-1f free\n" },
-  { "both-forms", Q35, Q35_ROOT PORT ("1") PORT ("2"), Q35_ROOT PORT ("1") NIC ("0x01", "0x00"),
-    NULL,
+  { "what-the-config-lacks-or-occupies", Q35, Q35_ROOT PORT ("1") PORT ("2"),
+    Q35_ROOT PORT ("1") NIC ("0x01", "0x00"), NULL,
     "0000:01:00 in the persistent configuration: interface net0 is there\n"
     "0000:02:00 the persistent configuration has no such controller\n" },
   { "nothing-without-slots", Q35, Q35_ROOT BUS ("1", "dmi-to-pci-bridge"), NULL, NULL, "" },
@@ -562,7 +570,7 @@ test_plan_port (void)
   static const struct
   {
     const char *machine, *devices;
-    guint index; /* 0: it takes none */
+    guint index; /* 0: the guest takes no port */
   } rows[] = {
     { Q35, Q35_ROOT, 1 },
     { Q35, Q35_ROOT PORT ("1") PORT ("9") PORT ("3"), 10 },
@@ -599,8 +607,10 @@ test_shared (void)
   } rows[] = {
     { SPAPR, PHB ("0", "0"), "00:1f", "06:00.0", TRUE }, /* even when it is empty */
     { SPAPR, PHB ("1", "1"), "01:1f", "06:00.0", FALSE },
-    { SPAPR, PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0", FALSE },
-    { SPAPR, PHB ("1", "1") HOSTDEV ("0x07", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0", TRUE },
+    { SPAPR, PHB ("1", "1") HOSTDEV ("0x06", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0",
+      FALSE },
+    { SPAPR, PHB ("1", "1") HOSTDEV ("0x07", AT ("0x01", "0x03", "0x0")), "01:1f", "06:00.0",
+      TRUE },
     { SPAPR, PHB ("1", "1") NIC ("0x01", "0x01"), "01:1f", "06:00.0", TRUE },
     { SPAPR, PHB ("1", "1") BUS ("2", "pci-bridge"), "02:1f", "06:00.0", FALSE },
     { PC, PC_ROOT, "00:1f", "06:00.0", FALSE },
@@ -626,12 +636,12 @@ main (int argc, char **argv)
     test_add_row ("/slots/choose/", choices[i].name, &choices[i], test_choose);
   FOR_EACH (i, checks)
     test_add_row ("/slots/check/", checks[i].name, &checks[i], test_check);
-  g_test_add_func ("/slots/files/choice-and-bus-name", test_files);
-  g_test_add_func ("/slots/slot-is-shared/on-a-pseries-host-bridge", test_shared);
-  g_test_add_func ("/slots/files/full-guest-has-the-whole-message", test_file_full);
-  g_test_add_func ("/slots/choose/a-crowded-guest-has-a-short-message", test_crowded);
+  g_test_add_func ("/slots/files/each-machine-has-its-slot-and-bus-name", test_files);
+  g_test_add_func ("/slots/slot-is-shared/only-on-a-pseries-host-bridge", test_shared);
+  g_test_add_func ("/slots/files/a-full-guest-gets-the-whole-message", test_file_full);
+  g_test_add_func ("/slots/choose/a-crowded-guest-gets-a-short-message", test_crowded);
   FOR_EACH (i, surveys)
-    test_add_row ("/slots/survey/tells-", surveys[i].name, &surveys[i], test_survey);
-  g_test_add_func ("/slots/plan-port/is-the-next-index-of-a-pcie-guest", test_plan_port);
+    test_add_row ("/slots/survey/lists-", surveys[i].name, &surveys[i], test_survey);
+  g_test_add_func ("/slots/plan-port/gives-a-pcie-guest-the-next-index", test_plan_port);
   return g_test_run ();
 }
