@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# --file: what --dry-run prints comes back the same; what is wrong is refused.
+# Tests --file: it reads what --dry-run prints, and refuses wrong documents.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# round_trip WORD...: the document of an attach, through a file and a pipe.
+# round_trip WORD...: --file reads the document of an attach from a file and from
+# standard input, and the document comes back the same.
 round_trip() {
   run attach --dry-run "$@"
   assert_done
@@ -41,7 +42,8 @@ document() {
   cat >"$scratch/document.xml"
 }
 
-hostdev() { # FUNCTION CHILDREN
+# hostdev FUNCTION CHILDREN: prints the hostdev of function 01:00.FUNCTION.
+hostdev() {
   printf "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x01' slot='0x00' function='0x%s'/></source>%s</hostdev>\n" "$1" "$2"
 }
 
@@ -93,11 +95,12 @@ occupied_slot() {
   assert_error 3 "guest slot 0000:01:00 (pcie-root-port) of domain 'q35' cannot be used: interface is there"
 }
 
-port() { # INDEX
+# port INDEX: prints the controller of a port.
+port() {
   echo "<controller type='pci' index='$1' model='pcie-root-port'><model name='pcie-root-port'/><target chassis='$1' port='$1'/></controller>"
 }
 
-# port_document INDEX
+# port_document INDEX: makes a document of a port and of a function behind it.
 port_document() {
   { echo "<devices>"; port "$1"
     hostdev 0 "<address type='pci' bus='$1' slot='0' function='0'/>"; echo '</devices>'; } | document
@@ -115,14 +118,14 @@ port_of_wrong_index() {
   assert_error 3 "a pcie-root-port with index 3 cannot be added to domain 'off-full'"
 }
 
-# The port would be on one bus and the card on another that does not exist.
+# The card would be on another bus than the port, on a bus that does not exist.
 port_of_another_slot() {
   port_document 2
   run attach --dry-run off-full --slot 09:00 --file "$scratch/document.xml"
   assert_error_has 3 "off-full"
 }
 
-# Once it has been added, it is no more to be added.
+# The domain has the port already, so no port is added.
 port_that_is_there() {
   port_document 2
   run attach --dry-run off --file "$scratch/document.xml"
@@ -231,27 +234,27 @@ check "a large PCI domain comes back the same" large_domain
 check "an unmanaged card comes back the same" config
 check "a planned port comes back the same" config_port
 check "an attached card comes back the same" present
-check "a file with an odd name" odd_file_name
-check "an edited slot" edited_slot
-check "--slot goes before the document's" slot_option_wins
-check "no guest addresses: own numbers and a free slot" no_addresses
+check "a file may have an odd name" odd_file_name
+check "a slot may be edited" edited_slot
+check "--slot overrides the slot of the document" slot_option_wins
+check "functions without guest addresses keep their numbers and get a free slot" no_addresses
 check "alias, ROM and boot order are kept" tuned
-check "--managed goes before the document's" managed_option_wins
+check "--managed overrides the document" managed_option_wins
 check "an occupied slot is refused" occupied_slot
 check "a port for a running domain is refused" port_live
-check "a port of a wrong index is refused" port_of_wrong_index
-check "a port and --slot elsewhere are refused" port_of_another_slot
-check "a port that is there is not added again" port_that_is_there
+check "a port with a wrong index is refused" port_of_wrong_index
+check "a port is refused if --slot names another bus" port_of_another_slot
+check "a port that the domain has is not added again" port_that_is_there
 check "an attached card needs no port" port_of_present_card
 check "an absent function is refused" absent_function
-check "no such file" no_file
+check "an absent file is refused" no_file
 check "a directory is refused" a_directory
 check "empty standard input is refused" empty_input
 check "broken XML is refused with its line" broken
 check "an external entity is refused" entity
-check "what is not supported is refused with its line" bad_line
+check "an unsupported element is refused with its line" bad_line
 check "more than a megabyte is refused" too_large
 check "endless standard input is refused" endless_input
-check "detach takes the document of the attach" detach_document
-check "detach refuses a document of a part" detach_part_of_document
+check "detach accepts the document of the attach" detach_document
+check "detach refuses a document that names only a part" detach_part_of_document
 finish
