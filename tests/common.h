@@ -28,6 +28,10 @@ MfpGuest *test_guest (const char *xml);
 /* The address "0000:01:00.0", or the slot "0000:01:00". */
 MfpPciAddress test_address (const char *text);
 
+/* The addresses "0000:01:00.0 0000:01:00.1": (element-type MfpPciAddress); the caller owns
+ * the array. */
+GArray *test_addresses (const char *text);
+
 /**
  * test_host_function:
  * @driver: (nullable): its host driver
@@ -39,6 +43,9 @@ MfpHostFunction *test_host_function (const char *address, const char *driver, in
 
 /* An empty list of MfpHostFunction that owns its elements. */
 GPtrArray *test_host_list (void);
+
+/* An empty list of MfpGuest that owns its elements. */
+GPtrArray *test_guest_list (void);
 
 /* The card with the functions "0000:01:00.0=0 0000:01:00.1=unassigned": each is a host
  * function and its guest function. The caller frees. */
@@ -53,6 +60,9 @@ GArray *test_selections (const char *devices);
 
 /* The functions of a card, in the form that test_card() reads; the caller frees. */
 char *test_describe_card (const MfpCard *card);
+
+/* Asserts that two texts are the same JSON. */
+void test_assert_json (const char *actual, const char *expected);
 
 /* Registers a test of a table's row, with the path @prefix and @name. */
 void test_add_row (const char *prefix, const char *name, gconstpointer row,

@@ -149,7 +149,7 @@ test_a_failed_detach_is_an_error (World *world, gconstpointer data G_GNUC_UNUSED
 static GPtrArray *
 read_slots (World *world, const char *hosts, GError **error)
 {
-  g_autoptr (GArray) addresses = world_addresses (hosts);
+  g_autoptr (GArray) addresses = test_addresses (hosts);
 
   return mfp_node_devices_read_slots (world->libvirt, addresses, error);
 }
@@ -221,7 +221,7 @@ static void
 test_those_that_exist_are_read_in_the_order_asked_for (World *world,
                                                        gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GArray) addresses = world_addresses ("0000:02:00.3 0000:09:00.0 0000:01:00.0");
+  g_autoptr (GArray) addresses = test_addresses ("0000:02:00.3 0000:09:00.0 0000:01:00.0");
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) functions = NULL;
 
@@ -234,7 +234,7 @@ test_those_that_exist_are_read_in_the_order_asked_for (World *world,
 static void
 test_the_rest_of_groups_is_read_once (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GArray) addresses = world_addresses ("0000:01:00.0 0000:01:00.2");
+  g_autoptr (GArray) addresses = test_addresses ("0000:01:00.0 0000:01:00.2");
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) functions = NULL, rest = NULL;
 
@@ -305,7 +305,7 @@ test_failing_to_read_all_is_a_refusal (World *world, gconstpointer data G_GNUC_U
 static GPtrArray *
 find_uses (World *world, const char *functions, MfpUseKinds kinds, GError **error)
 {
-  g_autoptr (GArray) addresses = world_addresses (functions);
+  g_autoptr (GArray) addresses = test_addresses (functions);
 
   return mfp_node_devices_find_uses (world->libvirt, addresses, kinds, error);
 }

@@ -111,21 +111,6 @@ world_assert_calls (World *world, const char *expected)
   g_assert_cmpstr (text, ==, expected);
 }
 
-GArray *
-world_addresses (const char *text)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  g_auto (GStrv) words = g_strsplit (text, " ", -1);
-
-  for (guint i = 0; words[i]; i++)
-    {
-      MfpPciAddress address = test_address (words[i]);
-
-      g_array_append_val (addresses, address);
-    }
-  return addresses;
-}
-
 char *
 world_describe_functions (const GPtrArray *functions)
 {

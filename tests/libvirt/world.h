@@ -46,9 +46,6 @@ void world_forget_calls (World *world);
 /* Asserts that the fake's log has exactly these calls: names, separated by spaces. */
 void world_assert_calls (World *world, const char *expected);
 
-/* An array of MfpPciAddress from "0000:01:00.0 ..."; the caller owns it. */
-GArray *world_addresses (const char *text);
-
 /* "0000:01:00.0 ..." of MfpHostFunction; the caller frees. */
 char *world_describe_functions (const GPtrArray *functions);
 

@@ -5,20 +5,7 @@
 #include "common.h"
 #include "model/qmp.h"
 
-#include <json-glib/json-glib.h>
 #include <libxml/parser.h>
-
-static void
-assert_json (const char *actual, const char *expected)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (JsonNode) left = json_from_string (actual, &error);
-  g_autoptr (JsonNode) right = json_from_string (expected, &error);
-
-  g_assert_no_error (error);
-  if (!json_node_equal (left, right))
-    g_assert_cmpstr (actual, ==, expected);
-}
 
 /* ---- commands ---- */
 
@@ -58,7 +45,7 @@ test_device_add (gconstpointer data)
       "\"host\":\"0000:01:00.2\",\"id\":\"ua-x\",\"bus\":\"pci.5\",\"addr\":\"0x1f.0x7\"%s}}",
       row->more);
 
-  assert_json (command, expected);
+  test_assert_json (command, expected);
 }
 
 static void
@@ -66,7 +53,8 @@ test_device_del (void)
 {
   g_autofree char *command = mfp_qmp_device_del ("ua-\"x\\");
 
-  assert_json (command, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"ua-\\\"x\\\\\"}}");
+  test_assert_json (command,
+                    "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"ua-\\\"x\\\\\"}}");
 }
 
 static void
@@ -74,8 +62,8 @@ test_list_devices (void)
 {
   g_autofree char *command = mfp_qmp_list_devices ();
 
-  assert_json (command,
-               "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}");
+  test_assert_json (command, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":"
+                             "\"/machine/peripheral\"}}");
 }
 
 static void
@@ -83,7 +71,7 @@ test_query_pci (void)
 {
   g_autofree char *command = mfp_qmp_query_pci ();
 
-  assert_json (command, "{\"execute\":\"query-pci\",\"arguments\":{}}");
+  test_assert_json (command, "{\"execute\":\"query-pci\",\"arguments\":{}}");
 }
 
 /* ---- answers ---- */

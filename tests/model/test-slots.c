@@ -277,21 +277,6 @@ static const Choice choices[] = {
                "  0000:01:02-1f pci-bridge: somebody else has taken it just now" },
 };
 
-static GArray *
-slots_of (const char *text)
-{
-  GArray *slots = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  g_auto (GStrv) words = g_strsplit (text, " ", -1);
-
-  for (guint i = 0; words[i]; i++)
-    {
-      MfpPciAddress slot = test_address (words[i]);
-
-      g_array_append_val (slots, slot);
-    }
-  return slots;
-}
-
 static void
 test_choose (gconstpointer data)
 {
@@ -299,8 +284,8 @@ test_choose (gconstpointer data)
   g_autoptr (MfpGuest) live = row->live ? guest_of (row->machine, row->metadata, row->live) : NULL;
   g_autoptr (MfpGuest) config
       = row->config ? guest_of (row->machine, row->metadata, row->config) : NULL;
-  g_autoptr (GArray) taken = row->taken ? slots_of (row->taken) : NULL;
-  g_autoptr (GArray) group = row->group ? slots_of (row->group) : NULL;
+  g_autoptr (GArray) taken = row->taken ? test_addresses (row->taken) : NULL;
+  g_autoptr (GArray) group = row->group ? test_addresses (row->group) : NULL;
   const MfpSlotWish wish = { .taken = taken, .group = group };
   g_autoptr (GError) error = NULL;
   MfpPciAddress slot = { 0 };
@@ -619,7 +604,7 @@ test_shared (void)
   FOR_EACH (i, rows)
     {
       g_autoptr (MfpGuest) guest = guest_of (rows[i].machine, NULL, rows[i].devices);
-      g_autoptr (GArray) group = slots_of (rows[i].group);
+      g_autoptr (GArray) group = test_addresses (rows[i].group);
       MfpPciAddress slot = test_address (rows[i].slot);
 
       g_test_message ("row %u", (guint) i);

@@ -35,12 +35,6 @@ sample_host (const char *other)
   return host;
 }
 
-static GPtrArray *
-no_guests (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
-}
-
 /* A running guest with these devices, and with these records as its metadata. */
 static MfpGuest *
 guest_of (const char *name, const char *records, const char *devices)
@@ -102,7 +96,7 @@ describe_devices (const GPtrArray *devices)
 static void
 test_cards (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
   g_autofree char *text = describe_devices (devices);
 
@@ -112,7 +106,7 @@ test_cards (void)
 static void
 test_all (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
   g_autofree char *text = describe_devices (devices);
 
@@ -124,7 +118,7 @@ test_all (void)
 static void
 test_empty_host (void)
 {
-  g_autoptr (GPtrArray) host = test_host_list (), guests = no_guests ();
+  g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
 
   g_assert_cmpuint (devices->len, ==, 0);
@@ -147,7 +141,7 @@ test_other_members (void)
 
   FOR_EACH (i, rows)
     {
-      g_autoptr (GPtrArray) host = sample_host (rows[i].driver), guests = no_guests ();
+      g_autoptr (GPtrArray) host = sample_host (rows[i].driver), guests = test_guest_list ();
       g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
       const MfpHostDevice *device = device_at (devices, "0000:02:00");
       const MfpHostFunction *other = g_ptr_array_index (device->others, 0);
@@ -166,7 +160,7 @@ test_other_members (void)
 static void
 test_no_function_0 (void)
 {
-  g_autoptr (GPtrArray) host = test_host_list (), guests = no_guests ();
+  g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   add (host, "0000:05:10.1", "igbvf", 1, "0000:05:10.1");
@@ -192,7 +186,7 @@ assert_holder (const GPtrArray *devices, const char *slot, guint index, const ch
 static void
 test_holder (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("idle", "", ""));
@@ -214,7 +208,7 @@ test_holder (void)
 static void
 test_record_of_another (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("dead", RECORD ("1", "", NOTED ("0", " guest='0'")
@@ -229,7 +223,7 @@ test_record_of_another (void)
 static void
 test_group_in_part (void)
 {
-  g_autoptr (GPtrArray) host = sample_host ("vfio-pci"), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host ("vfio-pci"), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("vm", "", HOSTDEV ("3", "0", "x", AT ("7", "0"))));

@@ -214,8 +214,7 @@ static void
 test_holders (void)
 {
   g_autoptr (GPtrArray) busy = test_host_list (), idle = test_host_list ();
-  g_autoptr (GPtrArray) guests
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
+  g_autoptr (GPtrArray) guests = test_guest_list ();
   g_autoptr (GError) error = NULL;
 
   g_ptr_array_add (idle, test_host_function ("0000:81:00.4", "vfio-pci", 5, "0000:81:00.4"));
