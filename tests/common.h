@@ -91,6 +91,20 @@ void test_add_row (const char *prefix, const char *name, gconstpointer row,
   }                                                                                            \
   G_STMT_END
 
+/* Asserts that something is @admitted, or, if @part is not NULL, that it is refused with an
+ * @error whose message contains @part. */
+#define assert_admitted(admitted, error, part)                                                 \
+  G_STMT_START                                                                                 \
+  {                                                                                            \
+    const char *refusal_ = (part);                                                             \
+    g_assert_cmpint ((admitted), ==, refusal_ == NULL);                                        \
+    if (refusal_)                                                                              \
+      assert_error (error, MFP_ERROR_REFUSED, refusal_);                                       \
+    else                                                                                       \
+      g_assert_no_error (error);                                                               \
+  }                                                                                            \
+  G_STMT_END
+
 /* Asserts that @error is an MfpError with @code, whose message contains @part. */
 #define assert_error(error, code, part)                                                        \
   G_STMT_START                                                                                 \
