@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "common.h"
+#include "model/qmp.h"
 
 #include <json-glib/json-glib.h>
 
@@ -118,6 +119,17 @@ test_selections (const char *devices)
 
   g_assert_no_error (error);
   return selections;
+}
+
+GPtrArray *
+test_qemu_devices (const char *members)
+{
+  g_autofree char *answer = g_strdup_printf ("{\"return\":[{\"devices\":[%s]}]}", members);
+  g_autoptr (GError) error = NULL;
+  GPtrArray *devices = mfp_qmp_parse_pci (answer, &error);
+
+  g_assert_no_error (error);
+  return devices;
 }
 
 char *

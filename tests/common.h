@@ -58,6 +58,10 @@ MfpFunction *test_function (const MfpCard *card, guint index);
  * owns it. */
 GArray *test_selections (const char *devices);
 
+/* The devices of a query-pci with these members of one root bus, as JSON: (element-type
+ * MfpQemuDevice); the caller owns the array. */
+GPtrArray *test_qemu_devices (const char *members);
+
 /* The functions of a card, in the form that test_card() reads; the caller frees. */
 char *test_describe_card (const MfpCard *card);
 
