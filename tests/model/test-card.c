@@ -79,8 +79,7 @@ static void
 test_from_selections (gconstpointer data)
 {
   const Row *row = data;
-  g_auto (GStrv) words = g_strsplit (row->words, " ", -1);
-  g_autoptr (GArray) wanted = mfp_selection_parse ((const char *const *) words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections (row->words);
   g_autoptr (GPtrArray) host = named_devices (wanted);
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = mfp_card_from_selections (wanted, host, row->rest, &error);
@@ -124,7 +123,7 @@ static void
 test_defaults (void)
 {
   g_autoptr (MfpCard) card = simple_card ((int[]){ 3 }, 1);
-  const MfpFunction *function = g_ptr_array_index (card->functions, 0);
+  const MfpFunction *function = test_function (card, 0);
 
   g_assert_true (function->managed);
   g_assert_false (function->take);
@@ -139,9 +138,9 @@ test_find (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 2, 0, MFP_UNASSIGNED }, 3);
   MfpPciAddress second = test_address ("0000:01:00.1"), absent = test_address ("0001:01:00.1");
 
-  g_assert_true (mfp_card_find_host (card, &second) == g_ptr_array_index (card->functions, 1));
+  g_assert_true (mfp_card_find_host (card, &second) == test_function (card, 1));
   g_assert_null (mfp_card_find_host (card, &absent));
-  g_assert_true (mfp_card_find_guest (card, 2) == g_ptr_array_index (card->functions, 0));
+  g_assert_true (mfp_card_find_guest (card, 2) == test_function (card, 0));
   g_assert_null (mfp_card_find_guest (card, 1));
 }
 
@@ -151,8 +150,8 @@ test_count_exposed (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED, 7, MFP_UNASSIGNED }, 4);
 
   g_assert_cmpuint (mfp_card_count_exposed (card), ==, 2);
-  g_assert_true (mfp_function_is_exposed (g_ptr_array_index (card->functions, 0)));
-  g_assert_false (mfp_function_is_exposed (g_ptr_array_index (card->functions, 1)));
+  g_assert_true (mfp_function_is_exposed (test_function (card, 0)));
+  g_assert_false (mfp_function_is_exposed (test_function (card, 1)));
 }
 
 static void
@@ -183,7 +182,7 @@ test_check_same_host (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, 1, 2 }, 3);
 
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 12;
+  test_function (card, 2)->line = 12;
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED, "line 12: host function 0000:01:00.0 is named twice");
 }
@@ -206,7 +205,7 @@ test_check_same_guest (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 2, 2 }, 3);
 
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 9;
+  test_function (card, 2)->line = 9;
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED,
                 "line 9: host functions 0000:01:00.1 and 0000:01:00.2 would both become guest "
@@ -282,13 +281,13 @@ set_slot (MfpCard *card, const char *slot)
 static const char *
 alias_at (const MfpCard *card, guint index)
 {
-  return ((MfpFunction *) g_ptr_array_index (card->functions, index))->alias;
+  return test_function (card, index)->alias;
 }
 
 static void
 set_user_alias (MfpCard *card, guint index, const char *alias)
 {
-  MfpFunction *function = g_ptr_array_index (card->functions, index);
+  MfpFunction *function = test_function (card, index);
 
   g_free (function->alias);
   function->alias = g_strdup (alias);
@@ -308,7 +307,7 @@ test_name (void)
   g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-0000-01-00-1");
   g_assert_cmpstr (alias_at (card, 2), ==, "ua-mfplug-slot-0000-05-1f");
   g_assert_cmpstr (alias_at (card, 3), ==, "ua-mfplug-0000-01-00-3");
-  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 2));
+  g_assert_true (mfp_card_lock (card) == test_function (card, 2));
 }
 
 static void
@@ -356,7 +355,7 @@ test_lock_first (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 1, 0 }, 2);
 
   set_slot (card, "0000:05:00");
-  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 0));
+  g_assert_true (mfp_card_lock (card) == test_function (card, 0));
   g_assert_true (mfp_card_name_functions (card, NULL));
   g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-slot-0000-05-00");
 }
@@ -417,9 +416,8 @@ test_from_guest_record (void)
 static void
 test_from_guest_selection (void)
 {
-  static const char *const words[] = { "02:00", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("02:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
   g_autofree char *text = describe_state (card);
@@ -434,9 +432,8 @@ test_from_guest_selection (void)
 static void
 test_from_guest_unassigned (void)
 {
-  static const char *const words[] = { "81:00.2", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("81:00.2");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *text = describe_state (card);
 
@@ -468,28 +465,26 @@ test_from_guest_recorded_alone (void)
 static void
 test_from_guest_first_device (void)
 {
-  static const char *const words[] = { "01:00", NULL };
   g_autoptr (MfpGuest) guest = test_guest (
       "<domain type='kvm'><name>vm</name><devices>"
       "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
       "<address bus='1' slot='0'/></source><address type='pci' bus='4' slot='0' function='3'/>"
       "</hostdev></devices></domain>");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("01:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *slot = mfp_pci_address_format (&card->slot);
   g_autofree char *text = describe_state (card);
 
   g_assert_cmpstr (text, ==, "0000:01:00.0=3 - - managed");
   g_assert_cmpstr (slot, ==, "0000:04:00.0"); /* although the device is function 3 */
-  assert_contains (((MfpFunction *) g_ptr_array_index (card->functions, 0))->xml, "<hostdev ");
+  assert_contains (test_function (card, 0)->xml, "<hostdev ");
 }
 
 static void
 test_from_guest_nothing (void)
 {
-  static const char *const words[] = { "03:00", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("03:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
 
   g_assert_cmpuint (card->functions->len, ==, 0);
@@ -500,7 +495,7 @@ static void
 test_to_record (void)
 {
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED }, 2);
-  MfpFunction *first = g_ptr_array_index (card->functions, 0);
+  MfpFunction *first = test_function (card, 0);
   g_autoptr (MfpRecord) record = NULL;
   const MfpRecordFunction *noted;
 
@@ -658,7 +653,7 @@ static void
 test_free (void)
 {
   MfpCard *card = simple_card ((int[]){ 0 }, 1);
-  MfpFunction *function = g_ptr_array_index (card->functions, 0);
+  MfpFunction *function = test_function (card, 0);
 
   function->tuning = xmlParseDoc (BAD_CAST "<hostdev><rom bar='on'/></hostdev>");
   mfp_card_free (card);

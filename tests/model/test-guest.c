@@ -282,18 +282,12 @@ test_holders (void)
   };
   const MfpPciAddress host = { .bus = 9, .function = 1 };
 
-  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
+  FOR_EACH (i, devices)
     {
-      g_autofree char *xml
-          = g_strconcat ("<domain type='kvm' id='1'><name>x</name><devices>", devices[i],
-                         "</devices></domain>", NULL);
-      g_autoptr (GError) error = NULL;
-      g_autoptr (MfpGuest) guest = mfp_guest_parse (xml, &error);
-      g_autoptr (GArray) held = NULL;
+      g_autoptr (MfpGuest) guest = guest_of (Q35, NULL, devices[i]);
+      g_autoptr (GArray) held = mfp_guest_list_held (guest);
 
-      g_assert_no_error (error);
       g_assert_nonnull (mfp_guest_find_holder (guest, &host));
-      held = mfp_guest_list_held (guest);
       g_assert_cmpuint (held->len, ==, 1);
       g_assert_true (mfp_pci_address_equal (&g_array_index (held, MfpPciAddress, 0), &host));
       g_assert_cmpint (mfp_guest_find_host (guest, &host) != NULL, ==, i == 0);

@@ -130,7 +130,6 @@ test_empty_word (void)
 static void
 test_names (void)
 {
-  static const char *const words[] = { "01:00", "02:00.1", NULL };
   static const struct
   {
     const char *address;
@@ -139,7 +138,7 @@ test_names (void)
     { "0000:01:00.0", TRUE },  { "0000:01:00.7", TRUE },  { "0000:02:00.1", TRUE },
     { "0000:02:00.0", FALSE }, { "0000:01:01.0", FALSE }, { "0001:01:00.0", FALSE },
   };
-  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) selections = test_selections ("01:00 02:00.1");
 
   FOR_EACH (i, cases)
     {

@@ -279,7 +279,7 @@ test_detach_config_xml (void)
   g_autoptr (MfpPlan) plan = NULL;
 
   for (guint i = 0; i < 2; i++)
-    ((MfpFunction *) g_ptr_array_index (persistent->functions, i))->xml = g_strdup (elements[i]);
+    test_function (persistent, i)->xml = g_strdup (elements[i]);
   plan = mfp_plan_detach (NULL, NULL, persistent);
   g_assert_cmpuint (plan->steps->len, ==, 2);
   for (guint i = 0; i < 2; i++)
@@ -288,7 +288,7 @@ test_detach_config_xml (void)
 
       /* the last first, so that undoing it restores their order */
       g_assert_cmpstr (step->xml, ==, elements[1 - i]);
-      g_assert_true (step->function == g_ptr_array_index (persistent->functions, 1 - i));
+      g_assert_true (step->function == test_function (persistent, 1 - i));
     }
 }
 
@@ -313,8 +313,8 @@ test_repair (void)
   g_autoptr (MfpPlan) plan = NULL;
   g_autofree char *steps = NULL;
 
-  g_ptr_array_add (lost, g_ptr_array_index (card->functions, 1));
-  g_ptr_array_add (lost, g_ptr_array_index (card->functions, 2));
+  g_ptr_array_add (lost, test_function (card, 1));
+  g_ptr_array_add (lost, test_function (card, 2));
   plan = mfp_plan_repair (card, &running, lost);
   steps = describe (plan);
   g_assert_cmpstr (steps, ==, "| prepare.1 prepare.2 verify"); /* no step is undone */
@@ -393,7 +393,7 @@ test_inverse (gconstpointer data)
   MfpStep inverse;
 
   if (kind->of_function)
-    step.function = g_ptr_array_index (card->functions, 0);
+    step.function = test_function (card, 0);
   g_assert_cmpint (mfp_step_inverse (&step, &inverse), ==, kind->inverse != NOTHING);
   if (kind->inverse == NOTHING)
     return;
@@ -409,10 +409,10 @@ test_equal (gconstpointer data)
   const Kind *kind = data;
   g_autoptr (MfpCard) card = card_of ("0=0 1=1");
   MfpStep step = { .kind = (MfpStepKind) (kind - kinds),
-                   .function = g_ptr_array_index (card->functions, 0) };
+                   .function = test_function (card, 0) };
   MfpStep same = step, of_other = step, of_card = step, of_card_too = step;
 
-  of_other.function = g_ptr_array_index (card->functions, 1);
+  of_other.function = test_function (card, 1);
   of_card.function = NULL;
   of_card_too.function = NULL;
   g_assert_true (mfp_step_equal (&step, &same));
@@ -433,8 +433,8 @@ static void
 test_equal_inverses (void)
 {
   g_autoptr (MfpCard) card = card_of ("0=0 1=1 2=2");
-  MfpStep first = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 1) };
-  MfpStep second = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 2) };
+  MfpStep first = { .kind = MFP_STEP_QUEUE, .function = test_function (card, 1) };
+  MfpStep second = { .kind = MFP_STEP_QUEUE, .function = test_function (card, 2) };
   MfpStep first_inverse, second_inverse;
 
   g_assert_true (mfp_step_inverse (&first, &first_inverse));
@@ -470,7 +470,7 @@ test_describe (void)
 
       if (kinds[i].of_card)
         assert_lacks (add_description (seen, &step), "0000:");
-      step.function = g_ptr_array_index (card->functions, 0);
+      step.function = test_function (card, 0);
       if (kinds[i].of_function)
         assert_contains (add_description (seen, &step), "0000:01:00.1");
     }
