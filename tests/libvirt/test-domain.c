@@ -52,37 +52,13 @@ read_form (World *world, MfpForm form)
   return guest;
 }
 
-static void
-detach_from_host (World *world, guint count)
-{
-  MfpPciAddress slot = test_address ("0000:01:00");
-  g_autoptr (GError) error = NULL;
-
-  for (guint i = 0; i < count; i++)
-    {
-      MfpPciAddress address = mfp_pci_address_with_function (&slot, i);
-
-      g_assert_true (world_detach_function (world, &address, &error));
-      g_assert_no_error (error);
-    }
-}
-
-static char *
-hostdev (guint function, const char *alias, const char *address)
-{
-  return g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
-                          "<address domain='0' bus='1' slot='0' function='%u'/></source>"
-                          "<alias name='%s'/>%s</hostdev>",
-                          function, alias, address);
-}
-
 #define UNASSIGNED "<address type='unassigned'/>"
 #define SLOT "<address type='pci' domain='0' bus='3' slot='0' function='0'/>"
 
 static gboolean
 attach (World *world, guint function, const char *alias, const char *address, GError **error)
 {
-  g_autofree char *xml = hostdev (function, alias, address);
+  g_autofree char *xml = world_hostdev (function, alias, address);
 
   return mfp_domain_attach (world->libvirt, MFP_LIVE, xml, alias, error);
 }
@@ -210,7 +186,7 @@ test_a_persistent_domain_that_ended_is_gone (World *world, gconstpointer data G_
   g_assert_cmpuint (mfp_qemu_query_version (world->libvirt, &error), ==, 0);
   g_assert_error (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE);
   g_clear_error (&error);
-  detach_from_host (world, 1);
+  world_detach_functions (world, 1);
   g_assert_false (attach (world, 0, "ua-0", SLOT, &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE);
   g_clear_error (&error);
@@ -235,7 +211,7 @@ static void
 test_a_change_of_the_config_ignores_the_running_domain (World *world,
                                                         gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (0, "ua-0", SLOT);
+  g_autofree char *xml = world_hostdev (0, "ua-0", SLOT);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
@@ -292,7 +268,7 @@ test_a_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 1, "ua-1", UNASSIGNED);
   g_assert_false (attach (world, 2, "ua-1", UNASSIGNED, &error));
   assert_error (error, MFP_ERROR_ALIAS_TAKEN, "ua-1");
@@ -301,11 +277,11 @@ test_a_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
 static void
 test_another_refusal_is_not_a_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (2, "ua-1", UNASSIGNED);
+  g_autofree char *xml = world_hostdev (2, "ua-1", UNASSIGNED);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 1, "ua-1", UNASSIGNED);
   g_assert_false (attach (world, 1, "ua-9", UNASSIGNED, &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_FAILED);
@@ -321,7 +297,7 @@ test_another_refusal_is_not_a_taken_alias (World *world, gconstpointer data G_GN
 static void
 test_an_absent_device_is_not_found (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (0, "ua-0", UNASSIGNED);
+  g_autofree char *xml = world_hostdev (0, "ua-0", UNASSIGNED);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
@@ -338,7 +314,7 @@ test_a_present_device_is_not_reported_as_absent (World *world, gconstpointer dat
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   fake_fault (world->fake, "virDomainDetachDeviceAlias", 1, FAKE_ERROR_BEFORE);
   g_assert_false (mfp_domain_detach_alias (world->libvirt, "ua-0", &error));
@@ -352,7 +328,7 @@ test_a_second_request_is_busy (World *world, gconstpointer data G_GNUC_UNUSED)
 
   fake_set_hotplug (world->fake, "vm", FAKE_NATIVE);
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   fake_stop_guest (world->fake, "vm");
   g_assert_true (mfp_domain_detach_alias (world->libvirt, "ua-0", &error));
@@ -393,7 +369,7 @@ test_qemu_answers (World *world, gconstpointer data G_GNUC_UNUSED)
 
   fake_set_qemu_version (world->fake, "vm", 8, 1);
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   g_assert_cmpuint (mfp_qemu_query_version (world->libvirt, &error), ==, MFP_QEMU_VERSION (8, 1));
   ids = mfp_qemu_list_devices (world->libvirt, &error);

@@ -18,25 +18,10 @@
 /* ---- a guest with a card ---- */
 
 static void
-detach_from_host (World *world, guint function)
-{
-  MfpPciAddress slot = test_address ("0000:01:00");
-  MfpPciAddress address = mfp_pci_address_with_function (&slot, function);
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (world_detach_function (world, &address, &error));
-  g_assert_no_error (error);
-}
-
-static void
 attach (World *world, guint function, const char *address)
 {
   g_autofree char *alias = g_strdup_printf ("ua-%u", function);
-  g_autofree char *xml
-      = g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
-                         "<address domain='0' bus='1' slot='0' function='%u'/></source>"
-                         "<alias name='%s'/>%s</hostdev>",
-                         function, alias, address);
+  g_autofree char *xml = world_hostdev (function, alias, address);
   g_autoptr (GError) error = NULL;
 
   g_assert_true (mfp_domain_attach (world->libvirt, MFP_LIVE, xml, alias, &error));
@@ -61,8 +46,7 @@ static void
 connect_with_card (World *world)
 {
   world_connect (world);
-  for (guint i = 0; i < 4; i++)
-    detach_from_host (world, i);
+  world_detach_functions (world, 4);
   attach (world, 1, "<address type='unassigned'/>");
   queue (world, 1);
   attach (world, 0,

@@ -126,6 +126,30 @@ world_describe_functions (const GPtrArray *functions)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+char *
+world_hostdev (guint function, const char *alias, const char *address)
+{
+  return g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
+                          "<address domain='0' bus='1' slot='0' function='%u'/></source>"
+                          "<alias name='%s'/>%s</hostdev>",
+                          function, alias, address);
+}
+
+void
+world_detach_functions (World *world, guint count)
+{
+  MfpPciAddress slot = test_address ("0000:01:00");
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < count; i++)
+    {
+      MfpPciAddress address = mfp_pci_address_with_function (&slot, i);
+
+      g_assert_true (world_detach_function (world, &address, &error));
+      g_assert_no_error (error);
+    }
+}
+
 gboolean
 world_detach_function (World *world, const MfpPciAddress *address, GError **error)
 {

@@ -49,6 +49,13 @@ void world_assert_calls (World *world, const char *expected);
 /* "0000:01:00.0 ..." of MfpHostFunction; the caller frees. */
 char *world_describe_functions (const GPtrArray *functions);
 
+/* The <hostdev> of the host function 0000:01:00.@function, with this alias and <address>; the
+ * caller frees. */
+char *world_hostdev (guint function, const char *alias, const char *address);
+
+/* Detaches the first @count functions of 0000:01:00 from their host drivers. */
+void world_detach_functions (World *world, guint count);
+
 /* Detaches the host function at @address from its driver, or reattaches it. */
 gboolean world_detach_function (World *world, const MfpPciAddress *address, GError **error);
 gboolean world_reattach_function (World *world, const MfpPciAddress *address, GError **error);
