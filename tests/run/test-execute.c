@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "base/error.h"
+#include "common.h"
 #include "libvirt/domain.h"
 #include "world.h"
 
@@ -15,9 +15,7 @@ static void
 assert_message (const GError *error, const char *part)
 {
   g_assert_nonnull (error);
-  if (!strstr (error->message, part))
-    g_test_message ("message: %s", error->message);
-  g_assert_nonnull (strstr (error->message, part));
+  assert_contains (error->message, part);
 }
 
 static void
@@ -103,7 +101,7 @@ test_undo_waits_for_nothing (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) attach = world_plan (attach_whole);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (GError) error = NULL;
   g_auto (Told) told = { .fake = fake };
 
@@ -113,8 +111,7 @@ test_undo_waits_for_nothing (void)
                    " record claim take take take take! <reattach <reattach <reattach <reattach"
                    " <forget");
   g_assert_cmpuint (told.waits, ==, 0);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* A run that changes nothing does not say that it undid something. */
@@ -127,7 +124,7 @@ test_nothing_to_undo (void)
 
   g_assert_false (world_run (plan, NULL, &error));
   assert_no_violation (fake);
-  g_assert_null (strstr (error->message, "undone"));
+  assert_lacks (error->message, "undone");
 }
 
 /* The kernel may bind another driver than before. */
@@ -169,14 +166,13 @@ static void
 test_one_pass (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_auto (Told) told = { 0 };
 
   detach_promptly (fake, &told);
   g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 4);
   g_assert_cmpuint (fake_count (fake, "virNodeDeviceGetXMLDesc"), ==, 2 * 4);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* The run waits once, until the slot has left QEMU and libvirt has dropped the functions. */
@@ -215,7 +211,7 @@ static void
 test_connection_found_dead (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -228,8 +224,7 @@ test_connection_found_dead (void)
   g_assert_no_error (error);
   g_assert_cmpuint (fake_count (fake, "virConnectOpenAuth"), ==, 2);
   g_assert_cmpuint (fake_count (fake, NULL), ==, 55);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* ---- trouble with one function ---- */
@@ -249,7 +244,7 @@ test_pulled_out (void)
   assert_message (error, "cannot take 0000:01:00.2 from its host driver");
   assert_message (error, "Everything was undone.");
   drivers = fake_describe_drivers (fake);
-  g_assert_null (strstr (drivers, "vfio"));
+  assert_lacks (drivers, "vfio");
 }
 
 /* The message names the function that could not be read. */
@@ -322,7 +317,7 @@ test_rejected (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) plan = NULL;
-  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (State) before = NULL;
   g_autoptr (GError) error = NULL;
 
   world_do (attach_whole);
@@ -333,8 +328,7 @@ test_rejected (void)
   assert_status (error, MFP_ERROR_FAILED);
   assert_message (error, "the guest's system rejected the removal of 'ua-mfplug-0000-01-00-0'");
   assert_message (error, "Everything was undone.");
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
   g_clear_error (&error);
   world_run (plan, NULL, &error); /* the guest may accept the next request */
   g_assert_no_error (error);
@@ -352,7 +346,7 @@ test_stranger (void)
   g_assert_false (world_run (plan, NULL, &error));
   assert_status (error, MFP_ERROR_LEFT);
   after = fake_describe_live (fake, DOMAIN);
-  g_assert_nonnull (strstr (after, "qemu net9"));
+  assert_contains (after, "qemu net9");
 }
 
 /* Attaches by @make to a stopped guest, while the call @index of the run fails. Returns
@@ -415,7 +409,7 @@ static void
 test_lost_events (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -425,8 +419,7 @@ test_lost_events (void)
   world_run (plan, NULL, &error);
   g_assert_no_error (error);
   assert_no_violation (fake);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* ---- two runs ---- */
@@ -443,14 +436,12 @@ assert_notes_the_other (const Told *told)
 static void
 run_second_detach (Fake *fake, MfpPlan *second, const State *before, Told *told)
 {
-  g_autoptr (State) after = NULL;
   g_autoptr (GError) error = NULL;
 
   world_run (second, told, &error);
   g_assert_no_error (error);
   assert_notes_the_other (told);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* Both detaches are planned before either runs. */
@@ -498,7 +489,7 @@ test_second_detach_fails (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) plan = NULL;
-  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (State) before = NULL;
   g_autoptr (GError) error = NULL;
 
   world_do (attach_whole);
@@ -510,8 +501,7 @@ test_second_detach_fails (void)
   g_assert_false (world_run (plan, NULL, &error));
   assert_status (error, MFP_ERROR_FAILED);
   g_assert_cmpuint (fake_count (fake, "virDomainSetMetadata"), ==, 0);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 int

@@ -103,4 +103,6 @@ void state_free (State *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (State, state_free)
 
 gboolean state_is_same (const State *a, const State *b);
-void assert_same_state (const State *actual, const State *expected);
+
+/* Asserts that the fake is in the state @expected. */
+void assert_state (Fake *fake, const State *expected);
