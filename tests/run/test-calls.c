@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "commands/invocation.h"
+#include "common.h"
 #include "fake/fake.h"
 
 #include <string.h>
@@ -138,24 +139,15 @@ test_detach (gconstpointer data)
   assert_calls (fake, row);
 }
 
-static void
-add_rows (const char *prefix, const Row *rows, gsize count, GTestDataFunc function)
-{
-  for (gsize i = 0; i < count; i++)
-    {
-      g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL);
-
-      g_test_add_data_func (path, &rows[i], function);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  add_rows ("/calls/attach-makes-no-more-than-it-needs/", attaches, G_N_ELEMENTS (attaches),
-            test_attach);
-  add_rows ("/calls/detach-makes-no-more-than-it-needs/", detaches, G_N_ELEMENTS (detaches),
-            test_detach);
+  FOR_EACH (i, attaches)
+    test_add_row ("/calls/attach-makes-no-more-than-it-needs/", attaches[i].name, &attaches[i],
+                  test_attach);
+  FOR_EACH (i, detaches)
+    test_add_row ("/calls/detach-makes-no-more-than-it-needs/", detaches[i].name, &detaches[i],
+                  test_detach);
   return g_test_run ();
 }
