@@ -4,12 +4,17 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# round_trip WORD...: --file reads the document of an attach from a file and from
-# standard input, and the document comes back the same.
-round_trip() {
+# save_document WORD...: saves the document that a dry run of an attach prints.
+save_document() {
   run attach --dry-run "$@"
   assert_done
   cp "$scratch/stdout" "$scratch/document.xml"
+}
+
+# round_trip WORD...: --file reads the document of an attach from a file and from
+# standard input, and the document comes back the same.
+round_trip() {
+  save_document "$@"
   run attach --dry-run --file "$scratch/document.xml" "$1"
   assert_done
   diff -u "$scratch/document.xml" "$scratch/stdout"
@@ -30,16 +35,16 @@ config_port() { round_trip off-full 01:00; }
 present() { round_trip card 06:00.0,2 --rest unassigned; }
 
 odd_file_name() {
-  run attach --dry-run q35 01:00
-  assert_done
+  save_document q35 01:00
   mkdir "$scratch/a b"
-  cp "$scratch/stdout" "$scratch/a b/it's ä.xml"
+  mv "$scratch/document.xml" "$scratch/a b/it's ä.xml"
   run attach --dry-run q35 --file "$scratch/a b/it's ä.xml"
   assert_golden whole.xml
 }
 
-document() {
-  cat >"$scratch/document.xml"
+# devices ELEMENT...: makes a document of these elements, one a line.
+devices() {
+  printf '%s\n' '<devices>' "$@" '</devices>' >"$scratch/document.xml"
 }
 
 # hostdev FUNCTION CHILDREN: prints the hostdev of function 01:00.FUNCTION.
@@ -48,40 +53,34 @@ hostdev() {
 }
 
 edited_slot() {
-  run attach --dry-run q35 01:00
-  assert_done
-  sed 's/bus="0x04"/bus="0x03"/' "$scratch/stdout" >"$scratch/document.xml"
+  save_document q35 01:00
+  sed -i 's/bus="0x04"/bus="0x03"/' "$scratch/document.xml"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_golden slot.xml
 }
 
 slot_option_wins() {
-  run attach --dry-run q35 01:00
-  assert_done
-  cp "$scratch/stdout" "$scratch/document.xml"
+  save_document q35 01:00
   run attach --dry-run q35 --file "$scratch/document.xml" --slot 03:00
   assert_golden slot.xml
 }
 
 no_addresses() {
-  { echo '<devices>'; hostdev 0 ''; hostdev 2 ''; echo '</devices>'; } | document
+  devices "$(hostdev 0 '')" "$(hostdev 2 '')"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_golden partial.xml
 }
 
 tuned() {
-  {
-    echo '<devices>'
-    hostdev 0 "<alias name='ua-gpu'/><rom bar='off' file='/a &amp; b.rom'/><boot order='2'/>"
-    hostdev 1 "<rom enabled='no'/>"
-    echo '</devices>'
-  } | document
+  devices \
+    "$(hostdev 0 "<alias name='ua-gpu'/><rom bar='off' file='/a &amp; b.rom'/><boot order='2'/>")" \
+    "$(hostdev 1 "<rom enabled='no'/>")"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_golden tuned.xml
 }
 
 managed_option_wins() {
-  { echo '<devices>'; hostdev 0 ''; echo '</devices>'; } | document
+  devices "$(hostdev 0 '')"
   run attach --dry-run off --managed no --file "$scratch/document.xml"
   assert_done
   assert_stdout_has 'managed="no"'
@@ -89,8 +88,7 @@ managed_option_wins() {
 }
 
 occupied_slot() {
-  { echo '<devices>'; hostdev 0 "<address type='pci' bus='1' slot='0' function='0'/>"
-    echo '</devices>'; } | document
+  devices "$(hostdev 0 "<address type='pci' bus='1' slot='0' function='0'/>")"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error 3 "guest slot 0000:01:00 (pcie-root-port) of domain 'q35' cannot be used: interface is there"
 }
@@ -102,8 +100,7 @@ port() {
 
 # port_document INDEX: makes a document of a port and of a function behind it.
 port_document() {
-  { echo "<devices>"; port "$1"
-    hostdev 0 "<address type='pci' bus='$1' slot='0' function='0'/>"; echo '</devices>'; } | document
+  devices "$(port "$1")" "$(hostdev 0 "<address type='pci' bus='$1' slot='0' function='0'/>")"
 }
 
 port_live() {
@@ -135,19 +132,15 @@ port_that_is_there() {
 }
 
 port_of_present_card() {
-  {
-    echo "<devices>"
-    port 1
-    hostdev 0 "<address type='pci' bus='1' slot='0' function='0'/>"
-    hostdev 1 "<address type='pci' bus='1' slot='0' function='1'/>"
-    echo '</devices>'
-  } | sed "s/bus='0x01'/bus='0x06'/" | document
+  devices "$(port 1)" "$(hostdev 0 "<address type='pci' bus='1' slot='0' function='0'/>")" \
+    "$(hostdev 1 "<address type='pci' bus='1' slot='0' function='1'/>")"
+  sed -i "s/bus='0x01'/bus='0x06'/" "$scratch/document.xml"
   run attach --dry-run off-card --file "$scratch/document.xml"
   assert_golden present-config.xml
 }
 
 absent_function() {
-  hostdev 7 "<address type='pci' bus='4' slot='0' function='0'/>" | document
+  hostdev 7 "<address type='pci' bus='4' slot='0' function='0'/>" >"$scratch/document.xml"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error 3 "host function 0000:01:00.7 does not exist"
 }
@@ -169,29 +162,27 @@ empty_input() {
 }
 
 broken() {
-  printf '<devices>\n<hostdev>\n' | document
+  printf '<devices>\n<hostdev>\n' >"$scratch/document.xml"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error_has 3 "$scratch/document.xml:3: not well-formed XML"
 }
 
 entity() {
-  { echo "<!DOCTYPE d [<!ENTITY e SYSTEM '$scratch/host.xml'>]><devices>&e;"; hostdev 0 ''
-    echo '</devices>'; } | document
+  printf '%s\n' "<!DOCTYPE d [<!ENTITY e SYSTEM '$scratch/host.xml'>]><devices>&e;" \
+    "$(hostdev 0 '')" '</devices>' >"$scratch/document.xml"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error 3 "$scratch/document.xml:1: a document type declaration is not accepted"
 }
 
 bad_line() {
-  { echo '<devices>'; hostdev 0 ''; hostdev 1 "<teaming type='transient'/>"
-    echo '</devices>'; } | document
+  devices "$(hostdev 0 '')" "$(hostdev 1 "<teaming type='transient'/>")"
   input=$scratch/document.xml
   run attach --dry-run q35 --file -
   assert_error 3 "standard input:3: <teaming> of a multifunction card is not supported"
 }
 
 too_large() {
-  { echo '<devices>'; hostdev 0 ''; head -c 2000000 /dev/zero | tr '\0' ' '
-    echo '</devices>'; } | document
+  devices "$(hostdev 0 '')" "$(head -c 2000000 /dev/zero | tr '\0' ' ')"
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error 3 "$scratch/document.xml:1: the document has more than 1048576 bytes"
 }
@@ -210,9 +201,7 @@ endless_input() {
 }
 
 detach_document() {
-  run attach --dry-run --rest unassigned card 06:00.0,2
-  assert_done
-  cp "$scratch/stdout" "$scratch/document.xml"
+  save_document --rest unassigned card 06:00.0,2
   run detach --dry-run card --file "$scratch/document.xml"
   assert_golden detach-card.xml
   input=$scratch/document.xml
@@ -221,7 +210,7 @@ detach_document() {
 }
 
 detach_part_of_document() {
-  hostdev 0 '' | sed "s/bus='0x01'/bus='0x06'/" | document
+  hostdev 0 '' | sed "s/bus='0x01'/bus='0x06'/" >"$scratch/document.xml"
   run detach --dry-run card --file "$scratch/document.xml"
   assert_error 3 "the guest would lose the whole slot, and with it what was not named: 0000:06:00.2; name the device, or all of its functions, to detach it"
 }
