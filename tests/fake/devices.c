@@ -348,7 +348,7 @@ attach_config (xmlDoc *doc, xmlNode *device)
 
 /* ---- which form of the domain to change ---- */
 
-/* virDomainObjUpdateModificationImpact() */
+/* As virDomainObjUpdateModificationImpact() in libvirt. */
 static gboolean
 resolve_flags (const FakeDomain *domain, unsigned int *flags)
 {

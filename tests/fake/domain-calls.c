@@ -341,7 +341,7 @@ find_metadata (xmlDoc *doc, const char *uri)
   return child;
 }
 
-/* virXMLExtractNamespaceXML(): the element without its namespace. */
+/* As virXMLExtractNamespaceXML() in libvirt: the element without its namespace. */
 static char *
 extract_metadata (const xmlNode *element)
 {

@@ -218,7 +218,7 @@ void fake_domain_fill_qemu (Fake *fake, FakeDomain *domain);
 void fake_domain_show_id (FakeDomain *domain); /* in the live XML */
 void fake_domain_end (Fake *fake, FakeDomain *domain);
 gboolean fake_domain_start (Fake *fake, FakeDomain *domain);
-/* What follows from a stop and a resume of the guest. The caller has set the new state. */
+/* Do what follows when the guest stops or resumes. The caller has set @silent or @paused. */
 void fake_domain_stopped (Fake *fake, FakeDomain *domain);
 void fake_domain_resumed (Fake *fake, FakeDomain *domain);
 /* libvirt drops @device from the live XML, and QEMU loses its access to the IOMMU group. */
@@ -258,7 +258,7 @@ char *fake_qmp_answer (Fake *fake, FakeDomain *domain, const char *command);
 
 void fake_error (int code, const char *format, ...) G_GNUC_PRINTF (2, 3);
 void fake_error_reset (void);
-void fake_error_restore (virErrorPtr error); /* takes it */
+void fake_error_restore (virErrorPtr error); /* takes ownership */
 void fake_error_dispatch (void); /* to the program's error function; without the lock */
 
 /* ---- faults.c ---- */

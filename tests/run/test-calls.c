@@ -36,12 +36,12 @@ typedef struct
   guint all;
 } Row;
 
-/* Open, look up the domain; look up and detach each function; prepare and queue each but
- * function 0; plug. */
+/* The bare calls of an attach: open, look up the domain; look up and detach each function;
+ * prepare and queue each but function 0; plug. */
 #define BARE_ATTACH(n) (2 + 2 * (n) + 2 * ((n) - 1) + 1)
 
-/* Open, look up the domain, register an event, detach by alias; look up and reattach each
- * function. */
+/* The bare calls of a detach: open, look up the domain, register an event, detach by alias;
+ * look up and reattach each function. */
 #define BARE_DETACH(n) (4 + 2 * (n))
 
 static const Row attaches[] = {
