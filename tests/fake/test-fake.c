@@ -46,6 +46,16 @@ enter_with (World *world, Fake *fake)
   fake_clear_calls (world->fake);
 }
 
+/* Opens a new connection after the fake has broken the old one. */
+static void
+reconnect (World *world)
+{
+  virDomainFree (world->domain);
+  virConnectClose (world->connection);
+  world->connection = virConnectOpen (NULL);
+  world->domain = virDomainLookupByName (world->connection, "vm");
+}
+
 static void
 enter (World *world, gconstpointer data G_GNUC_UNUSED)
 {
@@ -428,11 +438,8 @@ test_a_broken_connection_reports_nothing (World *world, gconstpointer data G_GNU
   fake_end_domain (world->fake, "vm");
   let_pass (1000);
   g_assert_cmpuint (heard.count, ==, 2);
-  virDomainFree (world->domain);
-  virConnectClose (world->connection);
+  reconnect (world);
   g_assert_true (heard.freed);
-  world->connection = virConnectOpen (NULL);
-  world->domain = virDomainLookupByName (world->connection, "vm");
 }
 
 /* ---- the rules ---- */
@@ -566,10 +573,7 @@ test_a_lost_connection_stays_lost (World *world, gconstpointer data G_GNUC_UNUSE
   g_assert_cmpint (virConnectIsAlive (world->connection), ==, 0);
   g_assert_cmpint (virDomainIsActive (world->domain), ==, -1);
   g_assert_cmpuint (fake_count (world->fake, "virDomainIsActive"), ==, 0);
-  virDomainFree (world->domain);
-  virConnectClose (world->connection);
-  world->connection = virConnectOpen (NULL);
-  world->domain = virDomainLookupByName (world->connection, "vm");
+  reconnect (world);
   assert_part (live_xml (world), "ua-1");
 }
 

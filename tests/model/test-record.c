@@ -29,6 +29,12 @@ sample (const char *id)
   return record;
 }
 
+static const MfpRecordFunction *
+function_at (const MfpRecord *record, guint index)
+{
+  return g_ptr_array_index (record->functions, index);
+}
+
 static MfpRecord *
 parse (const char *text)
 {
@@ -56,7 +62,7 @@ describe (const MfpRecord *record)
   g_string_append_printf (text, "%s@%s", record->id, slot);
   for (guint i = 0; i < record->functions->len; i++)
     {
-      const MfpRecordFunction *function = g_ptr_array_index (record->functions, i);
+      const MfpRecordFunction *function = function_at (record, i);
       g_autofree char *host = mfp_pci_address_format (&function->host);
 
       g_string_append_printf (text, "\n%s=%d %s %s %s", host, function->guest_function,
@@ -143,10 +149,10 @@ test_managed (void)
   element = mfp_record_format (record);
   xml = with_namespace (element, "urn:virt-mfplug:card:1:run1");
   again = parse (xml);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->managed);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->taken);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->managed);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->taken);
+  g_assert_true (function_at (again, 0)->managed);
+  g_assert_false (function_at (again, 0)->taken);
+  g_assert_false (function_at (again, 1)->managed);
+  g_assert_true (function_at (again, 1)->taken);
   assert_lacks (strstr (element, "managed=") + 1, "managed=");
 }
 
