@@ -28,7 +28,7 @@ else
 fi
 take 0000:03:00.0
 like "$(virsh nodedev-dumpxml pci_0000_03_00_0)" "<name>vfio-pci</name>" "a taken function shows its new driver at once"
-give_back 0000:03:00
+reattach 0000:03:00
 is "$(drivers 0000:03:00)" "0:e1000e" "and comes back"
 
 # Guest
@@ -42,33 +42,33 @@ diag "$(guest_lspci)"
 
 # The whole way
 card=0000:01:00
-t "take"
+timestamp "take"
 mapfile -t functions < <(functions_of $card)
 take "${functions[@]}"
 is "$(drivers $card)" "0:vfio-pci 1:vfio-pci 2:vfio-pci 3:vfio-pci" "take"
-t "prepare"
+timestamp "prepare"
 for f in 1 2 3; do hostdev_xml $card.$f ua-hand-$f "<address type='unassigned'/>" | attach_xml; done
 is "$(hostdevs | awk '{ print $2 }' | uniq)" unassigned "prepare: unassigned to libvirt"
-t "queue"
+timestamp "queue"
 for f in 1 2 3; do queue $card.$f ua-hand-$f pci.1 0x0.0x$f; done
-passes "the guest lives" guest_fresh
+passes "the guest lives" wait_heartbeat
 unlike "$(guest_sees)" "01:00" "queue: nothing shows in the guest"
-t "plug"
+timestamp "plug"
 hostdev_xml $card.0 ua-hand-0 "<address type='pci' domain='0' bus='1' slot='0' function='0' multifunction='on'/>" | attach_xml
-t "plugged"
+timestamp "plugged"
 passes "plug: the guest sees all four" wait_guest_sees "01:00.0 01:00.1 01:00.2 01:00.3"
-t "seen"
+timestamp "seen"
 is "$(guest_lspci | grep -c 8086:10d3)" 4 "with their ids"
 diag "$(guest_lspci)"
-passes "libvirtd restarts" libvirtd_restart
+passes "libvirtd restarts" restart_libvirtd
 is "$(hostdevs | wc -l)" 4 "and knows its four hostdevs"
-t "detach"
+timestamp "detach"
 detach_alias ua-hand-0
 passes "detach: libvirt has none left" wait_guest no_hostdevs
-t "gone"
+timestamp "gone"
 is "$(qemu_ids | grep -c ua-hand || true)" 0 "nor has QEMU"
 passes "nor the guest" wait_guest_misses "01:00"
-passes "give back" give_back $card
+passes "give back" reattach $card
 is "$(drivers $card)" "0:e1000e 1:e1000e 2:e1000e 3:e1000e" "all with the host again"
 
 done_testing

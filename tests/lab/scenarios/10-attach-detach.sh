@@ -10,20 +10,20 @@ host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
 
 passes "a guest runs" guest_restore
 is "$(drivers $card)" "$host_drivers" "the host has the card"
-passes "the guest lives" guest_fresh
+passes "the guest lives" wait_heartbeat
 unlike "$(guest_lspci)" "8086:10d3" "the guest sees no card"
 before=$(hostdevs)
 
 for round in 1 2; do
-  t "attach"
+  timestamp "attach"
   runs 0 "round $round: attach" virt-mfplug --verbose attach $DOMAIN $card
-  t "attached"
+  timestamp "attached"
   diag "$errors"
   slot=$(sed -n 's/.*guest \([0-9a-f:]*\)\.0$/\1/p' <<<"$output")
   like "$slot" '^0000:[0-9a-f]{2}:00$' "round $round: it says which guest slot it took"
   short=${slot#0000:}
   passes "round $round: the guest sees the card" wait_guest_sees "$short.3"
-  t "seen"
+  timestamp "seen"
   is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | tr '\n' ' ')" \
     "$short.0 $short.1 $short.2 $short.3 " "round $round: exactly its four functions, in one slot"
   is "$(hostdevs | wc -l)" 4 "round $round: libvirt's XML has four hostdevs"
@@ -37,9 +37,9 @@ for round in 1 2; do
     like "$output" "0000:01:00  4 functions  in use" "says that the card is in use"
     like "$output" "0000:02:00  4 functions  can be attached" "and that the other can be attached"
   fi
-  t "detach"
+  timestamp "detach"
   runs 0 "round $round: detach" virt-mfplug --verbose detach $DOMAIN $card
-  t "detached"
+  timestamp "detached"
   diag "$errors"
   is "$(drivers $card)" "$host_drivers" "round $round: all four are back on their host driver"
   is "$(hostdevs)" "$before" "round $round: libvirt's XML has none of them"
@@ -65,6 +65,6 @@ runs 0 "detach it" virt-mfplug detach --format json $DOMAIN $card
 passes "JSON has the host drivers before and after" json_has "$output" "[(f['driver_before'], f['driver_after']) for f in it['functions']] ==
   [('vfio-pci', 'e1000e'), ('vfio-pci', 'e1000e'), ('vfio-pci', 'vfio-pci'), ('vfio-pci', 'e1000e')]"
 is "$(drivers $card)" "0:e1000e 1:e1000e 2:vfio-pci 3:e1000e" "that function stays on vfio-pci, the others go back"
-give_back $card
+reattach $card
 
 done_testing

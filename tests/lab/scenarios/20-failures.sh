@@ -18,7 +18,7 @@ as_before() {
   is "$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')" "$devices_before" "$1: the guest's XML is as before"
   unlike "$(virsh dumpxml $DOMAIN)" "urn:virt-mfplug" "$1: no record is left"
   unlike "$(qemu_ids)" "ua-mfplug" "$1: QEMU has none of its functions"
-  passes "$1: the guest lives" guest_fresh
+  passes "$1: the guest lives" wait_heartbeat
   unlike "$(guest_lspci)" "8086:10d3" "$1: the guest never saw it"
 }
 
@@ -33,7 +33,7 @@ like "$errors" "Everything was undone" "and the state that things are in"
 as_before "plug refused"
 hostdev_xml 0000:03:00.0 ua-mfplug-0000-01-00-0 "<address type='unassigned'/>" >/tmp/stranger.xml
 virsh -q detach-device $DOMAIN /tmp/stranger.xml --live
-give_back 0000:03:00
+reattach 0000:03:00
 
 # A slot occupied behind libvirt's back: QEMU refuses to queue.
 devices_before=$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')

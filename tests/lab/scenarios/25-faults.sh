@@ -20,7 +20,7 @@ faulty() {
   local environment=(LD_PRELOAD=/lab/bin/libfaulty-libvirt.so "FAULT_AT=$1" "FAULT_LOG=$log")
   [[ $2 == before ]] || environment+=(FAULT_AFTER=1)
   shift 2
-  patient "$@"
+  add_timeout "$@"
   rm -f $log
   status=0
   errors=$(env "${environment[@]}" "${PROGRAM[@]}" "${WORDS[@]}" 2>&1 >/tmp/output) || status=$?
@@ -57,12 +57,12 @@ isnt "$detach_calls" 0 "the detach's calls are seen"
 
 for when in before after; do
   for ((call = 1; call <= attach_calls; call++)); do
-    ensure out
+    ensure_card out
     faulty "$call" $when "${attach[@]}"
     judge "attach, call $call fails, $when it is done" "$outside" in
   done
   for ((call = 1; call <= detach_calls; call++)); do
-    ensure in
+    ensure_card in
     inside=$(card_state $card)
     faulty "$call" $when "${detach[@]}"
     judge "detach, call $call fails, $when it is done" "$inside" out

@@ -19,8 +19,8 @@ sees_card() {
   is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | xargs)" "$*" "$name: exactly $*"
 }
 
-# gone NAME: nothing of any card is left
-gone() {
+# check_gone NAME: nothing of any card is left
+check_gone() {
   is "$(all_cards)" "$drivers_before" "$1: every function is back on its host driver"
   is "$(hostdevs)" "" "$1: the domain has none"
   unlike "$(virsh dumpxml $DOMAIN)" "urn:virt-mfplug" "$1: no record is left"
@@ -47,7 +47,7 @@ like "$errors" "has a part of the card" "says so"
 runs 0 "attach of the same part again" virt-mfplug --quiet attach --functions 0,2 --rest unassigned $DOMAIN $card
 is "$output" "" "is quiet with --quiet"
 runs 0 "naming both functions is consent" virt-mfplug detach $DOMAIN 01:00.0,2
-gone "partial"
+check_gone "partial"
 
 # Mapping
 runs 3 "no function 0 and no mapping: refused" virt-mfplug attach $DOMAIN 01:00.1,3
@@ -56,14 +56,14 @@ runs 0 "mapping" virt-mfplug attach --slot $slot --rest unassigned $DOMAIN 01:00
 sees_card "mapping" 02:00.0 02:00.1
 is "$(hostdevs | awk '$2 == "0000:02:00.0" { print $1 }')" 0000:01:00.1 "mapping: host function 1 is guest function 0"
 runs 0 "detach by the device's name" virt-mfplug detach $DOMAIN $card
-gone "mapping"
+check_gone "mapping"
 
 # Several devices in one slot
 runs 0 "two devices packed into one slot" virt-mfplug attach --slot $slot $DOMAIN 03:00.0 pci_0000_04_00_0
 sees_card "packed" 02:00.0 02:00.1
 runs 3 "detach of one of the two: refused" virt-mfplug detach $DOMAIN 03:00
 runs 0 "detach of both" virt-mfplug detach $DOMAIN 03:00 04:00
-gone "packed"
+check_gone "packed"
 
 # Documents
 virt-mfplug attach --dry-run --slot $slot $DOMAIN $card >/tmp/card.xml
@@ -71,13 +71,13 @@ awk '/function="0x1"\/>$/ && !done { print; getline; print; print "<rom bar=\"of
 sed 's|<rom bar="off"/>|<boot order="7"/>|' /tmp/edited.xml >/tmp/boot.xml
 runs 1 "a document that libvirt does not accept for this domain" virt-mfplug attach --file /tmp/boot.xml $DOMAIN
 like "$errors" "per-device boot elements cannot be used together with os/boot" "says what libvirt said"
-gone "refused document"
+check_gone "refused document"
 runs 0 "an edited document" virt-mfplug attach --file /tmp/edited.xml $DOMAIN
 sees_card "document" 02:00.0 02:00.1 02:00.2 02:00.3
 alias=$(hostdevs | awk '$1 == "0000:01:00.1" { print $3 }')
 like "$(qmp '{"execute":"qom-get","arguments":{"path":"/machine/peripheral/'"$alias"'","property":"rombar"}}')" '"return":0' "its <rom bar='off'/> reached QEMU for a non-zero function"
 runs 0 "the same document detaches" virt-mfplug detach --file - $DOMAIN </tmp/edited.xml
-gone "document"
+check_gone "document"
 
 # Both forms of the domain
 runs 0 "--persistent on a running domain" virt-mfplug attach --persistent --format json $DOMAIN $card
@@ -90,6 +90,6 @@ runs 0 "once more" virt-mfplug attach --persistent --format json $DOMAIN $card
 like "$output" '"changed" : false' "JSON says that nothing changed"
 runs 0 "detach --persistent" virt-mfplug detach --persistent $DOMAIN $card
 is "$(hostdevs --inactive)" "" "the persistent XML has none"
-gone "persistent"
+check_gone "persistent"
 
 done_testing

@@ -9,7 +9,7 @@ card=0000:01:00
 host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
 
 guest_off
-give_back "${CARDS[@]}"
+reattach "${CARDS[@]}"
 virsh -q define /lab/guest/l2.xml
 
 # A fifth port, planned openly: fill the four that are there.
@@ -32,11 +32,11 @@ virsh -q define /lab/guest/l2.xml
 
 # Started with it.
 runs 0 "attach --config, a port being free" virt-mfplug attach --config --slot 0000:02:00 $DOMAIN $card
-t "start"
+timestamp "start"
 serial_mark
 virsh -q start $DOMAIN
 # Its kernel boots for minutes, and says nothing meanwhile.
-LOOKS_MAX=10000 passes "the domain starts with the card" wait_guest guest_spoke
+POLLS_MAX=10000 passes "the domain starts with the card" wait_guest heartbeat_seen
 is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | xargs)" "02:00.0 02:00.1 02:00.2 02:00.3" "as native multifunction"
 is "$(hostdevs | awk '{ print $2 }' | xargs)" "0000:02:00.0 0000:02:00.1 0000:02:00.2 0000:02:00.3" "which libvirt knows"
 runs 0 "attach of what it was started with" virt-mfplug attach $DOMAIN $card

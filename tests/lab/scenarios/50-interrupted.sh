@@ -42,7 +42,7 @@ recovered() {
 }
 
 for ((step = 1; step <= attach_steps; step++)); do
-  ensure out
+  ensure_card out
   at_step $step $([[ $((step % 2)) == 0 ]] && echo interrupt || echo terminate) "${attach[@]}"
   if [[ $step -lt $attach_steps ]]; then
     is "$status" 1 "attach, SIGINT or SIGTERM at step $step: status 1"
@@ -51,13 +51,13 @@ for ((step = 1; step <= attach_steps; step++)); do
   else
     is "$status $(card_place $card)" "0 in" "attach, SIGINT or SIGTERM at the last step $step: it is done"
   fi
-  ensure out
+  ensure_card out
   at_step $step murder "${attach[@]}"
   recovered "attach, SIGKILL at step $step"
 done
 
 for ((step = 1; step <= detach_steps; step++)); do
-  ensure in
+  ensure_card in
   inside=$(card_state $card)
   at_step $step $([[ $((step % 2)) == 0 ]] && echo interrupt || echo terminate) "${detach[@]}"
   case $step in
@@ -77,14 +77,14 @@ for ((step = 1; step <= detach_steps; step++)); do
       is "$(card_state $card)" "$outside" "detach, signal at step $step: all is back"
       ;;
   esac
-  ensure in
+  ensure_card in
   at_step $step murder "${detach[@]}"
   recovered "detach, SIGKILL at step $step"
 done
 
 # Impatience: a second signal at a taken function, at a queued one, and at the plug
 for step in 4 6 7; do
-  ensure out
+  ensure_card out
   at_step $step interrupt_twice "${attach[@]}"
   is "$status" 5 "attach, a second SIGINT at step $step: status 5 at once"
   like "$errors" "virt-mfplug recover $DOMAIN" "attach, a second SIGINT at step $step: says how to mend it"

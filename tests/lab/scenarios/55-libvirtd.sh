@@ -22,16 +22,16 @@ detach_steps=$steps
 restart() {
   local signal=-TERM
   [[ $((step % 2)) != 0 ]] || signal=-KILL
-  libvirtd_restart $signal || diag "libvirtd does not come back"
+  restart_libvirtd $signal || diag "libvirtd does not come back"
 }
 
 for ((step = 1; step <= attach_steps; step++)); do
   at_step $step restart "${attach[@]}"
-  fate "attach, libvirtd restarted at step $step" $card in out
+  check_outcome "attach, libvirtd restarted at step $step" $card in out
   [[ $status == 0 ]] || runs 0 "attach" virt-mfplug "${attach[@]}"
   if [[ $step -le $detach_steps ]]; then
     at_step $step restart "${detach[@]}"
-    fate "detach, libvirtd restarted at step $step" $card out in
+    check_outcome "detach, libvirtd restarted at step $step" $card out in
   fi
   [[ $(card_place $card) == out ]] || runs 0 "detach" virt-mfplug "${detach[@]}"
   is "$(card_state $card)" "$outside" "step $step: nothing is left"

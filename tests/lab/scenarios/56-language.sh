@@ -15,7 +15,7 @@ rule() { test-rules-on-libvirt --connect qemu:///system -p "/rules/$1" $DOMAIN 0
 
 passes "a guest runs" guest_restore unconfined
 cp -r /usr/lib/locale/C.utf8 /usr/lib/locale/ja_JP.utf8 # all but its name
-LC_ALL=ja_JP.UTF-8 passes "libvirtd starts with another language" libvirtd_restart
+LC_ALL=ja_JP.UTF-8 passes "libvirtd starts with another language" restart_libvirtd
 runs 1 "a detach that it refuses" detach_alias ua-nothing
 like "$errors" "エイリアス ua-nothing を持つ" "it says so in that language"
 translate='import gettext, sys; print(gettext.translation("libvirt", "/usr/share/locale", ["ja"]).gettext(sys.argv[1]))'
@@ -24,6 +24,6 @@ runs 0 "an absent device is known as such" rule detach-of-an-absent-device-is-no
 like "$output" $'\n''ok 1 ' "which was tried"
 runs 0 "an alias that is taken is known as such" rule an-alias-that-is-taken-is-refused-as-such
 like "$output" $'\n''ok 1 ' "which was tried, too"
-passes "libvirtd starts as before" libvirtd_restart
+passes "libvirtd starts as before" restart_libvirtd
 
 done_testing

@@ -9,9 +9,9 @@ source /lab/lib.sh
 source /lab/kinds.sh
 
 passes "native: a guest runs" guest_restore unconfined
-whole_card "q35, native hotplug" "" 0000:02:00
-partial_card "q35, native hotplug" "" 0000:02:00
-rolled_back "q35, native hotplug" pci.2 0000:02:00
+check_whole_card "q35, native hotplug" "" 0000:02:00
+check_partial_card "q35, native hotplug" "" 0000:02:00
+check_rollback "q35, native hotplug" pci.2 0000:02:00
 
 # Right after a plug the guest's system blinks the port's indicator: a removal has to wait for it.
 runs 0 "native: attach" virt-mfplug attach "$DOMAIN" $KIND_CARD
@@ -20,7 +20,7 @@ is "$(card_place $KIND_CARD)" out "native: the card is back"
 
 # A guest that does nothing for a while.
 runs 0 "native: attach" virt-mfplug attach "$DOMAIN" $KIND_CARD
-passes "native: the guest sees it" comes_to sees "0 1 2 3"
+passes "native: the guest sees it" wait_nics nics_are "0 1 2 3"
 virsh -q suspend "$DOMAIN"
 runs 4 "native, paused: detach: status 4 in time" virt-mfplug detach --timeout 15 "$DOMAIN" $KIND_CARD
 virsh -q resume "$DOMAIN"

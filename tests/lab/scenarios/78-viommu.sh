@@ -11,8 +11,8 @@ source /lab/kinds.sh
 passes "viommu: a guest runs" guest_restore unconfined
 runs 3 "viommu: a root port is refused" virt-mfplug attach --slot 02:00 "$DOMAIN" $KIND_CARD
 like "$errors" "the guest has an IOMMU" "viommu: and the message says why"
-whole_card "viommu, pcie-to-pci-bridge" "" 0000:03:1f
-partial_card "viommu, pcie-to-pci-bridge" "" 0000:03:1f
-rolled_back "viommu, pcie-to-pci-bridge" pci.3 0000:03:10
+check_whole_card "viommu, pcie-to-pci-bridge" "" 0000:03:1f
+check_partial_card "viommu, pcie-to-pci-bridge" "" 0000:03:1f
+check_rollback "viommu, pcie-to-pci-bridge" pci.3 0000:03:10
 
 done_testing

@@ -18,18 +18,18 @@ attach_xml </tmp/stranger.xml
 runs 1 "pseries: rollback: the plug of function 0 fails" virt-mfplug attach "$DOMAIN" $KIND_CARD
 like "$errors" "non unique alias" "pseries: rollback: says what libvirt said"
 like "$errors" "Everything was undone" "pseries: rollback: says so"
-gone "pseries: rollback"
+check_gone "pseries: rollback"
 virsh -q detach-device "$DOMAIN" /tmp/stranger.xml --live
-give_back $other
+reattach $other
 
 runs 0 "pseries: host bridge" virt-mfplug attach --dry-run "$DOMAIN" $KIND_CARD
 unlike "$errors" "shares" "pseries: host bridge: no warning where nothing is on it"
-plug_card "pseries" "" 0000:01:1f
+check_attach "pseries" "" 0000:01:1f
 runs 0 "pseries: host bridge: another card" virt-mfplug attach --dry-run "$DOMAIN" $other
 like "$output" 'bus="0x00" slot="0x1f"' "pseries: host bridge: another card stays off that of the first"
 like "$errors" "shares guest bus 0" "pseries: host bridge: warns of one that others are on"
-unplug_card "pseries"
+check_detach "pseries"
 
-partial_card "pseries, host bridge 0" "--slot 00:1f" 0000:00:1f
+check_partial_card "pseries, host bridge 0" "--slot 00:1f" 0000:00:1f
 
 done_testing

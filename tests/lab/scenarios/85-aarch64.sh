@@ -9,8 +9,8 @@ source /lab/lib.sh
 source /lab/kinds.sh
 
 passes "aarch64: a guest runs" guest_restore unconfined
-whole_card "aarch64" "" 0000:02:00
-partial_card "aarch64" "" 0000:02:00
-rolled_back "aarch64" pci.1 0000:01:00
+check_whole_card "aarch64" "" 0000:02:00
+check_partial_card "aarch64" "" 0000:02:00
+check_rollback "aarch64" pci.1 0000:01:00
 
 done_testing

@@ -32,7 +32,7 @@ elsewhere() {
 listen() {
   cp /etc/libvirt/libvirtd.conf /tmp/listen.conf
   printf '%s\n' 'listen_tls = 0' 'listen_tcp = 1' 'auth_tcp = "none"' 'listen_addr = "192.0.2.1"' >>/tmp/listen.conf
-  libvirtd_restart -TERM --listen --config /tmp/listen.conf
+  restart_libvirtd -TERM --listen --config /tmp/listen.conf
 }
 
 # hang_up: libvirtd drops every connection by TCP; one of a program that ended just then may leave by itself
@@ -82,11 +82,11 @@ is "$(card_place $card)" in "attach by a forwarded socket: done"
 kill $forwarder
 
 at_step "$unplug_step" hang_up "${detach[@]}"
-fate "detach, connection dropped" $card out in
-ensure out
+check_outcome "detach, connection dropped" $card out in
+ensure_card out
 at_step "$queue_step" hang_up "${attach[@]}"
-fate "attach, connection dropped" $card in out
-ensure out
+check_outcome "attach, connection dropped" $card in out
+ensure_card out
 is "$(card_state $card)" "$outside" "connection dropped: nothing is left"
 
 # without_link NAME STEP STATUSES WORDS COMMAND...: the link fails at that step and does not come back. libvirt notices the silence after
@@ -122,15 +122,15 @@ play() {
 # outcomes: what came of each attach or detach of the last play, in one line
 outcomes() { sed -n '/^TASK \[..tach the card\]/{n;s/:.*//p}' <<<"$output" | paste -sd ' '; }
 
-t "Ansible"
+timestamp "Ansible"
 runs 0 "Ansible attaches a card, and again" play attached
 is "$(outcomes)" "changed ok" "the second time nothing changes"
 is "$(card_place $card)" in "Ansible: the card is in the guest"
-t "Ansible: attached"
+timestamp "Ansible: attached"
 runs 0 "Ansible detaches it, and again" play detached
 is "$(outcomes)" "changed ok" "the second time nothing changes"
 is "$(card_state $card)" "$outside" "Ansible: nothing is left"
-t "Ansible: detached"
+timestamp "Ansible: detached"
 
-passes "libvirtd as Debian has it again" libvirtd_restart
+passes "libvirtd as Debian has it again" restart_libvirtd
 done_testing
