@@ -334,9 +334,9 @@ check_outcome() {
   local place
   place=$(card_place "$2")
   case $status in
-    0) is "$place" "$3" "$1: it succeeds, and the card is $3" ;;
+    0) is "$place" "$3" "$1: the run succeeds, and the card is $3" ;;
     1)
-      is "$place" "$4" "$1: it fails, and the card is $4"
+      is "$place" "$4" "$1: the run fails, and the card is $4"
       like "$errors" "Everything was undone" "$1: the message says that everything was undone"
       ;;
     *) not_ok "$1: the exit status is 0 or 1" "exit status $status"$'\n'"$errors" ;;
