@@ -24,11 +24,11 @@ check_pending_detach() {
 passes "the saved guest can be restored" guest_restore unconfined
 virsh -q suspend "$DOMAIN"
 runs 4 "paused: attach --wait ends with status 4 at its time-out" \
-  virt-mfplug attach --wait --timeout 15 "$DOMAIN" 03:00 04:00
+  virt-mfplug attach --wait --timeout 15 "$DOMAIN" 06:00
 like "$errors" "$unseen" "paused: attach --wait says that the card is plugged"
 virsh -q resume "$DOMAIN"
-runs 0 "resumed: the same command succeeds" virt-mfplug attach --wait "$DOMAIN" 03:00 04:00
-runs 0 "preparation: detach succeeds" virt-mfplug detach "$DOMAIN" 03:00 04:00
+runs 0 "resumed: the same command succeeds" virt-mfplug attach --wait "$DOMAIN" 06:00
+runs 0 "preparation: detach succeeds" virt-mfplug detach "$DOMAIN" 06:00
 runs 0 "preparation: attach succeeds" virt-mfplug "${attach[@]}"
 passes "preparation: the guest sees the card" wait_guest_sees "02:00.1"
 virsh -q suspend "$DOMAIN"
@@ -45,19 +45,19 @@ virsh -q inject-nmi "$DOMAIN"
 panicked() { serial_since_mark; [[ ${LINES[*]} == *"Kernel panic"* ]]; }
 passes "preparation: the guest panics" wait_guest panicked
 check_pending_detach "panicked"
-runs 0 "panicked: attach of another card succeeds" virt-mfplug attach "$DOMAIN" 03:00
+runs 0 "panicked: attach of another card succeeds" virt-mfplug attach "$DOMAIN" 06:00
 runs 4 "panicked: attach --wait of that card ends with status 4 at its time-out" \
-  virt-mfplug attach --wait --timeout 15 "$DOMAIN" 03:00
+  virt-mfplug attach --wait --timeout 15 "$DOMAIN" 06:00
 like "$errors" "$unseen" "panicked: attach --wait says that the card is plugged"
 
 # Rebooting: at a reset QEMU completes the pending removals
 virsh -q reset "$DOMAIN"
 runs 0 "reset: a second detach succeeds" virt-mfplug "${detach[@]}"
 is "$(drivers $card)" "0:e1000e 1:e1000e" "reset: the card is back on its host driver"
-virt-mfplug detach --timeout 15 "$DOMAIN" 03:00 || virsh -q reset "$DOMAIN"
-runs 0 "reset: detach of the other card succeeds" virt-mfplug detach "$DOMAIN" 03:00
+virt-mfplug detach --timeout 15 "$DOMAIN" 06:00 || virsh -q reset "$DOMAIN"
+runs 0 "reset: detach of the other card succeeds" virt-mfplug detach "$DOMAIN" 06:00
 reset_domain() { virsh -q reset "$DOMAIN"; }
-for step in 5 6 7; do
+for step in 5 7 8; do
   at_step $step reset_domain "${attach[@]}"
   is "$status $(card_place $card)" "0 in" "reset at step $step of an attach: attach succeeds"
   check_pending_detach "booting"
@@ -91,7 +91,7 @@ for step in 2 4 5 6; do
   virsh -q start --paused "$DOMAIN"
 done
 # The domain ends while virt-mfplug runs. If the plug comes first, attach succeeds, and leaves the card on vfio-pci.
-for step in 6 7; do
+for step in 7 8; do
   at_step $step destroy_domain "${attach[@]}"
   like "$status" '^[01]$' "destroyed during step $step: the exit status is 0 or 1"
   [[ $status == 0 ]] || like "$errors" "[Dd]omain ended meanwhile" \
