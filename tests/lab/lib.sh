@@ -87,7 +87,7 @@ json_has() {
 # How fast this machine is must not matter, so a wait has no limit in seconds. It gives up after a number of polls, or
 # after a number of the guest's heartbeats (see README.md). LAB_TIMEOUT limits the whole scenario.
 
-POLLS_MAX=2000 HEARTBEATS_MAX=200
+POLLS_MAX=600 HEARTBEATS_MAX=200
 
 # Seconds that virt-mfplug may wait for the guest. The program measures its wait by the clock, so this is more than any
 # guest needs. It is less than LAB_TIMEOUT, so that the program can still say what it waits for.
@@ -98,7 +98,7 @@ PROGRAM=("$VIRT_MFPLUG")
 
 # Nothing writes to this descriptor, so a read waits on it until its time-out. sleep would start a process.
 exec {NAP_FD}<> <(:)
-nap() { local unread; read -r -t 0.3 -u "$NAP_FD" unread || true; }
+nap() { local unread; read -r -t 1 -u "$NAP_FD" unread || true; }
 
 # wait_for COMMAND...: waits for libvirt or the host until the command succeeds.
 wait_for() {
@@ -295,6 +295,11 @@ at_step() {
   status=0
   wait "$pid" 2>/dev/null || status=$?
   output=$(cat /tmp/output)
+}
+
+# choose_steps COUNT STEP...: prints the steps to disturb: all from 1 to COUNT, or, in a short run, these STEPs.
+choose_steps() {
+  if [[ -z ${SHORT:-} ]]; then seq "$1"; else printf '%s\n' "${@:2}"; fi
 }
 
 # count_steps COMMAND...: runs virt-mfplug, and sets $steps to the number of steps in its step log.
