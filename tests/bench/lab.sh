@@ -29,7 +29,7 @@ far_ours() { LIBVIRT_DEFAULT_URI=$far_uri ours "$1"; }
 far_bare() { LIBVIRT_DEFAULT_URI=$far_uri bare "$1"; }
 
 # Each measurement begins when neither machine is busy any more with a card that came or went.
-settle() { udevadm settle && guest_fresh; }
+settle() { udevadm settle && wait_heartbeat; }
 
 # measure ROUND WAY: attaches the card and detaches it
 measure() {
@@ -57,5 +57,5 @@ wait_for test -S "$far"
 for ((round = 1; round <= rounds; round++)); do
   # Ways that are compared with each other are neighbours.
   for way in $(order "$round" virsh_script ours bare far_bare far_ours); do measure "$round" "$way"; done
-  t "round $round of $rounds"
+  timestamp "round $round of $rounds"
 done
