@@ -97,7 +97,7 @@ describe_group (const MfpHostFunction *host)
                                                  : g_strdup_printf ("group %d", host->iommu_group);
 }
 
-/* "'vm' at 0000:02:00.1", "'vm', not shown", or nothing; the caller frees. */
+/* "'vm' at 0000:02:00.1", "'vm', unassigned", or nothing; the caller frees. */
 static char *
 describe_holder (const MfpHostEntry *entry)
 {
@@ -107,7 +107,7 @@ describe_holder (const MfpHostEntry *entry)
   if (!name)
     return g_strdup ("");
   return place ? g_strdup_printf ("'%s' at %s", name, place)
-               : g_strdup_printf ("'%s', not shown", name);
+               : g_strdup_printf ("'%s', unassigned", name);
 }
 
 /* The caller frees. */
