@@ -400,6 +400,15 @@ check_port_used (const char *name, const xmlNode *root, const MfpCard *card, GEr
                          card->port);
 }
 
+/* A child of <devices>. */
+static gboolean
+parse_hostdev_or_port (const char *name, const xmlNode *node, MfpCard *card, GError **error)
+{
+  return mfp_xml_is (node, "controller")
+             ? check_once (name, node, error) && parse_port (name, node, card, error)
+             : parse_hostdev (name, node, card, error);
+}
+
 static gboolean
 parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error)
 {
@@ -410,9 +419,7 @@ parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error
                            root->name);
   for (const xmlNode *child = mfp_xml_first_element (root); child;
        child = mfp_xml_next_element (child))
-    if (!(mfp_xml_is (child, "controller") && card->port == 0
-              ? parse_port (name, child, card, error)
-              : parse_hostdev (name, child, card, error)))
+    if (!parse_hostdev_or_port (name, child, card, error))
       return FALSE;
   if (card->functions->len == 0)
     return refuse_element (error, name, root, "<devices> names no function");

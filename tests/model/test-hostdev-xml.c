@@ -78,6 +78,10 @@ static const Good good[] = {
   { "multifunction-on", ONE (0, "<address type='pci' domain='0' bus='5' slot='0' function='0' "
                                 "multifunction='on'/>"),
     "0000:01:00.0=0", "0000:05:00" },
+  { "a-port-after-the-functions",
+    "<devices>" ONE (0, GUEST (0)) "<controller type='pci' index='5' model='pcie-root-port'>"
+    "<model name='pcie-root-port'/><target chassis='5' port='5'/></controller></devices>",
+    "0000:01:00.0=0", "0000:05:00" },
 };
 
 static void
@@ -257,7 +261,7 @@ static const Bad bad[] = {
     "<devices>\n" CONTROLLER (ROOT_PORT " ports='2'", TARGET) ONE (0, GUEST (0)) "</devices>",
     NO_PORT },
   { "two-ports", "<devices>\n" PORT "\n" PORT ONE (0, GUEST (0)) "</devices>",
-    "card.xml:3: <controller> is not a <hostdev" },
+    "card.xml:3: <controller> appears twice" },
   { "a-port-as-the-whole-document", PORT,
     "card.xml:1: <controller> is neither <devices> nor <hostdev>" },
 
