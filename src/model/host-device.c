@@ -114,12 +114,6 @@ mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *a
 }
 
 gboolean
-mfp_host_function_can_return (const MfpHostFunction *function, const GArray *held)
-{
-  return mfp_driver_is_vfio (function->driver) && !mfp_host_function_shares_group (function, held);
-}
-
-gboolean
 mfp_host_function_allows_group (const MfpHostFunction *function)
 {
   return function->is_bridge || !function->driver

@@ -53,10 +53,6 @@ gboolean mfp_driver_is_vfio (const char *driver);
 /* Whether its IOMMU group has one of @addresses (element-type MfpPciAddress). */
 gboolean mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *addresses);
 
-/* Whether it can be asked back from VFIO while a domain has @held (element-type
- * MfpPciAddress): on VFIO, and in a group with none of these. */
-gboolean mfp_host_function_can_return (const MfpHostFunction *function, const GArray *held);
-
 /**
  * mfp_host_function_allows_group:
  *
