@@ -60,3 +60,7 @@ gboolean mfp_libvirt_call (MfpLibvirt *libvirt, MfpJob *job, GError **error);
 /* The same for a job about the chosen domain. MFP_ERROR_DOMAIN_GONE: it was transient and
  * is no more, or, for a job about a running domain, it does not run any more. */
 gboolean mfp_libvirt_call_domain (MfpLibvirt *libvirt, MfpJob *job, GError **error);
+
+/* A function of jobs (domain.c): the answer is the XML of the job's domain, as its flags
+ * say. */
+gboolean mfp_job_get_domain_xml (MfpJob *job);
