@@ -134,3 +134,24 @@ mfp_host_function_find (const GPtrArray *functions, const MfpPciAddress *address
     }
   return NULL;
 }
+
+GArray *
+mfp_host_functions_list_group_others (const GPtrArray *functions)
+{
+  GArray *others = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      for (guint j = 0; j < function->group->len; j++)
+        {
+          const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
+
+          if (!mfp_host_function_find (functions, member)
+              && !mfp_pci_addresses_contain (others, member))
+            g_array_append_val (others, *member);
+        }
+    }
+  return others;
+}

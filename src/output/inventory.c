@@ -129,27 +129,16 @@ host_device_free (gpointer data)
 static GPtrArray *
 find_others (const GPtrArray *functions, GHashTable *host)
 {
-  g_autoptr (GHashTable) seen = table_new (NULL);
+  g_autoptr (GArray) addresses = mfp_host_functions_list_group_others (functions);
   GPtrArray *others = g_ptr_array_new ();
 
-  for (guint i = 0; i < functions->len; i++)
+  for (guint i = 0; i < addresses->len; i++)
     {
-      MfpHostFunction *function = g_ptr_array_index (functions, i);
+      MfpHostFunction *other
+          = g_hash_table_lookup (host, &g_array_index (addresses, MfpPciAddress, i));
 
-      g_hash_table_add (seen, &function->address);
-    }
-  for (guint i = 0; i < functions->len; i++)
-    {
-      const MfpHostFunction *function = g_ptr_array_index (functions, i);
-
-      for (guint j = 0; j < function->group->len; j++)
-        {
-          MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
-          MfpHostFunction *other = g_hash_table_lookup (host, member);
-
-          if (other && g_hash_table_add (seen, member))
-            g_ptr_array_add (others, other);
-        }
+      if (other)
+        g_ptr_array_add (others, other);
     }
   g_ptr_array_sort (others, compare_host_functions);
   return others;
