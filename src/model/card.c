@@ -5,6 +5,7 @@
 
 #include "base/autoptr.h"
 #include "base/error.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -134,7 +135,7 @@ list_functions (const GPtrArray *host, const MfpPciAddress *device)
         {
           g_autofree char *address = mfp_pci_address_format (&function->address);
 
-          g_string_append_printf (text, "%s%s", text->len ? ", " : "", address);
+          mfp_append_item (text, "%s", address);
         }
     }
   return g_string_free (g_steal_pointer (&text), FALSE);

@@ -155,8 +155,7 @@ join_occupants (const MfpSlot *slot)
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; i < slot->occupants->len; i++)
-    g_string_append_printf (text, "%s%s", i ? ", " : "",
-                            (const char *) g_ptr_array_index (slot->occupants, i));
+    mfp_append_item (text, "%s", (const char *) g_ptr_array_index (slot->occupants, i));
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

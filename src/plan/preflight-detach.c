@@ -5,6 +5,7 @@
 #include "plan/preflight.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 static gboolean
 is_about (const MfpRecord *record, const GArray *selections)
@@ -92,19 +93,13 @@ mfp_preflight_one_slot (const MfpCard *card, const MfpGuest *guest, GError **err
       several = several || !mfp_pci_address_same_slot (&first, &place);
       host = mfp_function_describe (function);
       address = mfp_pci_address_format (&place);
-      g_string_append_printf (places, "%s%s at %s", places->len ? ", " : "", host, address);
+      mfp_append_item (places, "%s at %s", host, address);
     }
   if (several)
     g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                  "the functions named are in several guest slots: %s; detach one slot at a time",
                  places->str);
   return !several;
-}
-
-static void
-append_item (GString *list, const char *item)
-{
-  g_string_append_printf (list, "%s%s", list->len ? ", " : "", item);
 }
 
 /* Adds what shares the slot of the card in @guest and is not in @selections: by the XML
@@ -121,7 +116,7 @@ list_companions (const MfpCard *card, const MfpGuest *guest, const GArray *selec
       g_autofree char *host = mfp_function_describe (function);
 
       if (mfp_function_is_exposed (function) && !mfp_selection_names (selections, &function->host))
-        append_item (list, host);
+        mfp_append_item (list, "%s", host);
     }
   while (card->has_slot && (device = mfp_guest_next_in_slot (guest, &card->slot, device)))
     {
@@ -130,7 +125,7 @@ list_companions (const MfpCard *card, const MfpGuest *guest, const GArray *selec
       if (!device->is_hostdev
           || !(mfp_card_find_host (card, &device->host)
                || mfp_selection_names (selections, &device->host)))
-        append_item (list, what);
+        mfp_append_item (list, "%s", what);
     }
 }
 
@@ -150,7 +145,7 @@ list_unknown (const MfpCard *card, const MfpGuest *guest, const GPtrArray *pci, 
       if (!mfp_qemu_device_same_slot (device, first) || (known && known->has_address)
           || (known && known->is_hostdev && mfp_card_find_host (card, &known->host)))
         continue;
-      append_item (list, device->id);
+      mfp_append_item (list, "%s", device->id);
     }
 }
 

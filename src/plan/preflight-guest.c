@@ -74,8 +74,7 @@ sort_function (const MfpFunction *function, const MfpGuest *guest, const MfpGues
   GString *list = is_in_place (function, guest, zero) ? attached : missing;
   gboolean elsewhere = list == missing && mfp_guest_find_host (guest, &function->host);
 
-  g_string_append_printf (list, "%s%s%s", list->len ? ", " : "", host,
-                          elsewhere ? " (elsewhere in the guest)" : "");
+  mfp_append_item (list, "%s%s", host, elsewhere ? " (elsewhere in the guest)" : "");
 }
 
 /* @difference: (out): for %MFP_PARTIAL, what the guest has and what it lacks; the caller
