@@ -60,8 +60,8 @@ mfp_preflight_records (const MfpGuest *guest, const GArray *selections, GError *
 /* Where @guest shows @function of @card, or where its record says that it belongs: QEMU may
  * have it there while libvirt lists it as unassigned. FALSE: it has no place. */
 static gboolean
-find_place (const MfpCard *card, const MfpFunction *function, const MfpGuest *guest,
-            MfpPciAddress *place)
+find_guest_address (const MfpCard *card, const MfpFunction *function, const MfpGuest *guest,
+                    MfpPciAddress *place)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
 
@@ -87,7 +87,7 @@ mfp_preflight_one_slot (const MfpCard *card, const MfpGuest *guest, GError **err
       g_autofree char *host = NULL, *address = NULL;
       MfpPciAddress place;
 
-      if (!find_place (card, function, guest, &place))
+      if (!find_guest_address (card, function, guest, &place))
         continue;
       first = places->len ? first : place;
       several = several || !mfp_pci_address_same_slot (&first, &place);

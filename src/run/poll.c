@@ -46,7 +46,7 @@ can_go_on (Patience *patience, GError **error)
 }
 
 static gboolean
-is_ours (const MfpCard *card, const char *alias)
+is_alias_of (const MfpCard *card, const char *alias)
 {
   return alias && mfp_card_find_alias (card, alias);
 }
@@ -67,7 +67,7 @@ wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const Mfp
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  if (!is_ours (run->plan->card, rejected))
+  if (!is_alias_of (run->plan->card, rejected))
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_GUEST_REFUSED,
                "the guest's system rejected the removal of '%s'", rejected);

@@ -111,7 +111,7 @@ mfp_record_undoing (const MfpRun *run, GError **error)
 
 /* Whether the record says that this very run detaches the card. */
 static gboolean
-is_ours (const MfpPlan *plan, const MfpGuest *guest)
+records_our_detach (const MfpPlan *plan, const MfpGuest *guest)
 {
   const MfpRecord *record = find_record (guest, plan->record->id);
 
@@ -136,7 +136,7 @@ check_restored (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G
 
   if (!guest)
     return FALSE;
-  if (!is_ours (run->plan, guest))
+  if (!records_our_detach (run->plan, guest))
     *done = TRUE;
   else if (!run->plan->card->record_id)
     *done = remove_record (run, error);
