@@ -67,7 +67,8 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
         complete = complete && g_hash_table_contains (devices, function->alias);
       if (!device && g_hash_table_contains (devices, function->alias))
         g_ptr_array_add (finding->lost, function);
-      /* libvirt can hold again what it thinks unassigned, not function 0. */
+      /* libvirt can own a non-zero function again as unassigned; function 0 has to have its
+       * address. */
       if (function->guest_function == 0)
         complete = complete && device && device->has_address;
     }

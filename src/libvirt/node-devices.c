@@ -397,8 +397,8 @@ read_use (MfpLibvirt *libvirt, const char *name, const GArray *functions, GError
   return g_steal_pointer (&use);
 }
 
-/* The same. A device that cannot be read is no use. An error means that there is no
- * connection to ask. */
+/* Like read_use(), but a device that cannot be read counts as no use. An error means that
+ * there is no connection to ask. */
 static MfpHostUse *
 find_use (MfpLibvirt *libvirt, const char *name, const GArray *functions, GError **error)
 {

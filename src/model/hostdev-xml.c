@@ -321,7 +321,7 @@ parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **e
   return TRUE;
 }
 
-/* An element that comes twice would be dropped once. */
+/* We would keep only one of two equal elements. */
 static gboolean
 check_once (const char *name, const xmlNode *node, GError **error)
 {

@@ -234,7 +234,7 @@ mfp_guest_survey_slots (const MfpGuest *live, const MfpGuest *config)
   return slots;
 }
 
-/* Whether one line can tell of both: never where somebody is. */
+/* Whether both fit on one line: empty slots of one bus with one reason. */
 static gboolean
 are_alike (const MfpSlot *a, const MfpSlot *b)
 {

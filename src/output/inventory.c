@@ -361,7 +361,7 @@ add_recorded_card (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *rec
   for (guint i = 0; i < source->functions->len; i++)
     {
       const MfpFunction *function = g_ptr_array_index (source->functions, i);
-      /* With its element only what comes from the guest, not from the record. */
+      /* Only a function read from the guest has xml; one that only the record names has none. */
       const MfpGuestDevice *device
           = function->xml ? mfp_guest_find_host (guest, &function->host) : NULL;
       MfpGuestEntry entry = {
@@ -487,7 +487,7 @@ mfp_inventory_needs_qemu (const MfpGuest *guest)
   return guest->records->len > 0;
 }
 
-/* Whether @card is more than one function that shares nothing with another. */
+/* Whether @card is worth a line without --all. */
 static gboolean
 is_of_interest (const MfpGuestCard *card)
 {

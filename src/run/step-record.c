@@ -160,8 +160,8 @@ mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, Mf
   return mfp_run_done_or_ended (done, local, error);
 }
 
-/* Of two runs that detach one card, both do what is left to do. The run that finds the
- * record gone without having tried to remove it says that it was not alone. */
+/* Two runs may detach one card. A run that finds the record gone before it tried to remove
+ * it tells the person about the other. */
 static gboolean
 check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
                  GError **error)
