@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-
-
 static void
 function_free (gpointer data)
 {

@@ -207,9 +207,8 @@ static gboolean
 parse_source (const char *name, const xmlNode *node, MfpFunction *function, GError **error)
 {
   static const char *const none[] = { NULL };
-  const xmlNode *address = mfp_xml_child (node, "address");
-
   static const char *const known[] = { "domain", "bus", "slot", "function", "type", NULL };
+  const xmlNode *address = mfp_xml_child (node, "address");
 
   if (!address || !mfp_pci_address_from_xml (address, &function->host))
     return refuse_element (error, name, node, "<source> holds no PCI address of the host");
