@@ -99,8 +99,9 @@ mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer 
     {
       libvirt->hung = TRUE;
       *libvirt->left_in_call = TRUE;
-      return !(is_over && !mfp_libvirt_check_interrupt (libvirt, error))
-             && fail_hung (libvirt, job, error);
+      if (is_over && !mfp_libvirt_check_interrupt (libvirt, error))
+        return FALSE;
+      return fail_hung (libvirt, job, error);
     }
   trace_calls (libvirt, job);
   libvirt->lost = libvirt->lost || job->lost || job->unsent;
