@@ -68,6 +68,14 @@ read_selected (MfpSession *session, const GArray *selections, GError **error)
 }
 
 static char *
+describe_plan (const MfpPlan *plan)
+{
+  g_autofree char *steps = mfp_plan_describe (plan);
+
+  return g_strconcat (steps, MFP_PLAN_LAST_LINE, NULL);
+}
+
+static char *
 reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOptions *options,
          const GArray *selections, GError **error)
 {
@@ -78,7 +86,7 @@ reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOp
   if (!plan || (any && !check_free (session, functions, error)))
     return NULL;
   if (options->dry_run)
-    return any ? mfp_plan_describe (plan) : g_strdup ("");
+    return any ? describe_plan (plan) : g_strdup ("");
   if (any && !mfp_run_plan (session, invocation, options, plan, error))
     return NULL;
   return mfp_run_plan_report (

@@ -149,6 +149,7 @@ describe_plans (const GPtrArray *plans)
 
       g_string_append (text, steps);
     }
+  g_string_append (text, MFP_PLAN_LAST_LINE);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

@@ -212,6 +212,11 @@ reclaimed() {
   on_fake recover vm
   assert_stdout "Nothing to recover in domain 'vm'."
   succeed reclaim --dry-run 01:00
+  assert_stdout "would reattach 0000:01:00.0 to its host driver
+would reattach 0000:01:00.1 to its host driver
+would reattach 0000:01:00.2 to its host driver
+would reattach 0000:01:00.3 to its host driver
+Steps that are done already are skipped."
   assert_drivers "$on_vfio"
   succeed reclaim 01:00
   assert_stdout "Reattached to the host:
