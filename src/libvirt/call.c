@@ -69,7 +69,8 @@ trace_calls (const MfpLibvirt *libvirt, const MfpJob *job)
     {
       const MfpCallMade *call = &g_array_index (job->calls, MfpCallMade, i);
 
-      libvirt->trace->call (libvirt->trace->data, call->function, job->subject, call->duration);
+      libvirt->trace->call (libvirt->trace->data, call->function,
+                            job->command ? job->command : job->subject, call->duration);
     }
 }
 

@@ -265,14 +265,14 @@ signal_after_the_guest() {
 # ---- calls that do not return ----
 
 hang() {
-  named=${1%#*}
-  case $named in
-    device_add | query-pci | qom-list) named=virDomainQemuMonitorCommand ;;
+  named="${1%#*} of "
+  case ${1%#*} in
+    device_add | query-pci | qom-list) named="virDomainQemuMonitorCommand of ${1%#*} within 2 s" ;;
   esac
   with_faults "$1=hang" attach --timeout 2 vm 01:00
   assert_status 5
   assert_stdout_empty
-  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named of "
+  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named"
   assert_stderr_has " within 2 s"
   assert_stderr_has "Nothing was undone, as libvirt does not return. The host driver may be waiting for a program that uses the device.
 To finish or undo: virt-mfplug recover vm"
