@@ -395,8 +395,7 @@ check_port_used (const char *name, const xmlNode *root, const MfpCard *card, GEr
 {
   if (card->port == 0 || (card->has_slot && card->slot.bus == card->port))
     return TRUE;
-  return refuse_element (error, name, root, "no function has an address behind the port, on bus %u",
-                         card->port);
+  return refuse_element (error, name, root, "no function is on bus %u, behind the port", card->port);
 }
 
 /* A child of <devices>. */

@@ -220,9 +220,9 @@ static const Bad bad[] = {
   { "a-port-alone", "<devices>" PORT "</devices>", "card.xml:1: <devices> names no function" },
   { "a-port-of-another-bus",
     "<devices>" PORT ONE (0, "<address type='pci' bus='6' slot='0' function='0'/>") "</devices>",
-    "card.xml:1: no function has an address behind the port, on bus 5" },
+    "card.xml:1: no function is on bus 5, behind the port" },
   { "a-port-without-addresses", "<devices>" PORT ONE (0, "") "</devices>",
-    "card.xml:1: no function has an address behind the port, on bus 5" },
+    "card.xml:1: no function is on bus 5, behind the port" },
   { "a-port-of-another-model",
     "<devices>\n" CONTROLLER ("type='pci' index='5' model='pci-bridge'", TARGET)
     ONE (0, GUEST (0)) "</devices>",
