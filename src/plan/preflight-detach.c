@@ -162,8 +162,8 @@ mfp_preflight_consent (const MfpCard *card, const MfpGuest *guest, const GArray 
   if (companions->len == 0)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "the guest would lose the whole slot, and with it what was not named: %s; name "
-               "the device, or all of its functions, to detach it",
+               "the slot also holds %s, which you did not name and which would be detached too; "
+               "name every function in the slot, or the whole device",
                companions->str);
   return FALSE;
 }

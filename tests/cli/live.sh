@@ -108,7 +108,7 @@ part_of_it() {
   remember
   on_fake detach vm 01:00.1
   assert_status 3
-  assert_stderr_has "the guest would lose the whole slot, and with it what was not named: 0000:01:00."
+  assert_stderr_has "the slot also holds 0000:01:00."
   assert_as_before
 }
 
