@@ -83,7 +83,7 @@ interrupted() {
 nothing_there() {
   run detach q35 01:00
   assert_done
-  assert_stdout "Nothing of it is attached to domain 'q35'."
+  assert_stdout "None of these functions is attached to domain 'q35'."
 }
 
 nothing_there_json() {

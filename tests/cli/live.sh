@@ -99,7 +99,7 @@ $(lines_of 03:00 0 0 1 1 2 2 3 3)"
 detached_already() {
   new_host
   succeed detach vm 01:00
-  assert_stdout "Nothing of it is attached to domain 'vm'."
+  assert_stdout "None of these functions is attached to domain 'vm'."
   assert_as_before
 }
 

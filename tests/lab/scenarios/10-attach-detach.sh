@@ -47,7 +47,7 @@ for round in 1 2; do
   unlike "$(virsh dumpxml $DOMAIN)" "mfplug" "round $round: no record is left in the domain"
 done
 runs 0 "a detach of what is not there" virt-mfplug detach $DOMAIN $card
-like "$output" "Nothing of it is attached" "says so"
+like "$output" "None of these functions is attached" "says so"
 
 # Two cards in one slot: all four functions of the first, with a ROM each, are too much for the port's 2 MiB of address space.
 runs 0 "attach --wait ends when the guest has assigned addresses" virt-mfplug attach --wait $DOMAIN 03:00 04:00

@@ -90,7 +90,7 @@ for round in 1 2 3; do
   diag "$one: $(cat /tmp/first)"
   diag "$two: $(cat /tmp/second)"
   like "$(cat /tmp/first /tmp/second)" "Detached from domain" "detached twice, round $round: one does it"
-  like "$(cat /tmp/first /tmp/second)" "another virt-mfplug detached the card|Nothing of it is attached" "detached twice, round $round: the other says so"
+  like "$(cat /tmp/first /tmp/second)" "another virt-mfplug detached the card|None of these functions is attached" "detached twice, round $round: the other says so"
   is "$(card_place $card)" out "detached twice, round $round: the card is back"
   unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "detached twice, round $round: no record is left"
 done
