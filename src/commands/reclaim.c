@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "commands/run-plan.h"
 #include "libvirt/node-devices.h"
 
@@ -94,6 +95,21 @@ reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOp
       (MfpReport){ .command = "reclaim", .changed = any, .card = plan->card });
 }
 
+/* The command that does the same: "reclaim 01:00 02:00"; the caller frees. */
+static char *
+format_command (const GStrv devices)
+{
+  g_autoptr (GString) command = g_string_new ("reclaim");
+
+  for (guint i = 0; devices[i]; i++)
+    {
+      g_autofree char *word = mfp_shell_word (devices[i]);
+
+      g_string_append_printf (command, " %s", word);
+    }
+  return g_string_free (g_steal_pointer (&command), FALSE);
+}
+
 char *
 mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
 {
@@ -108,7 +124,7 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
     POPT_TABLEEND,
   };
   g_auto (GStrv) arguments = NULL;
-  g_autofree char *help = NULL;
+  g_autofree char *help = NULL, *remedy = NULL;
   g_autoptr (GArray) selections = NULL;
   g_autoptr (MfpSession) session = NULL;
 
@@ -124,8 +140,9 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
   if (!selections)
     return NULL;
+  remedy = format_command (arguments);
   session = mfp_session_connect (invocation, &options,
-                                 options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
-                                 "reclaim, with the same devices", error);
+                                 options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE, remedy,
+                                 error);
   return session ? reclaim (session, invocation, &options, selections, error) : NULL;
 }

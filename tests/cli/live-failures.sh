@@ -262,6 +262,14 @@ signal_after_the_guest() {
   assert_drivers "$on_nic"
 }
 
+second_signal() {
+  plugged_host
+  with_faults virConnectOpenAuth#1=domain-ends list
+  with_faults virNodeDeviceReAttach#1=signal,virNodeDeviceReAttach#2=signal reclaim 01:00.0-1 01:00.2-3
+  assert_status 5
+  assert_stderr_has "To finish or undo it: virt-mfplug reclaim 01:00.0-1 01:00.2-3"
+}
+
 # ---- calls that do not return ----
 
 hang() {
@@ -335,6 +343,7 @@ check "SIGINT during an attach: all is undone" each_step_interrupted
 check "SIGINT when the card is plugged: success" signal_in_the_last_step
 check "SIGINT while a detach waits for the guest: status 4" signal_while_the_guest_is_silent
 check "SIGINT after the guest let go: the detach ends" signal_after_the_guest
+check "a second SIGINT during a reclaim: status 5, and the command is named" second_signal
 check "a call of an attach that hangs: status 5, and recover undoes what is not whole" each_call_hangs
 check "a call of a detach that hangs: status 5, and recover ends it" hang_in_detach
 check "a connection that hangs: status 3" hang_of_the_opening
