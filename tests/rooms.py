@@ -28,7 +28,7 @@ LIBRARIES = {
 }
 
 # Headers that only their own room may include.
-PRIVATE = {"libvirt/connection-private.h", "libvirt/events-private.h", "libvirt/worker.h"}
+PRIVATE = {"libvirt/connection-private.h", "libvirt/reports.h", "libvirt/worker.h"}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 

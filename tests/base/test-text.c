@@ -56,6 +56,17 @@ test_shell (void)
     }
 }
 
+static void
+test_items (void)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  mfp_append_item (list, "%s", "a");
+  g_assert_cmpstr (list->str, ==, "a");
+  mfp_append_item (list, "%s at %d", "b", 1);
+  g_assert_cmpstr (list->str, ==, "a, b at 1");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -64,5 +75,6 @@ main (int argc, char **argv)
   g_test_add_func ("/text/shell-word/leaves-plain-words-alone", test_plain);
   g_test_add_func ("/text/shell-word/quotes-other-words", test_quoted);
   g_test_add_func ("/text/shell-word/a-shell-reads-the-original-word", test_shell);
+  g_test_add_func ("/text/append-item/puts-a-comma-between-items", test_items);
   return g_test_run ();
 }

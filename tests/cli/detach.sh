@@ -17,15 +17,13 @@ all_functions() {
 # The record says that the guest sees 06:00.2, although libvirt has it as unassigned.
 part() {
   run detach --dry-run card 06:00.0
-  assert_error_has 3 "the guest would lose the whole slot, and with it what was not named: "
-  assert_stderr_has "0000:06:00.2"
-  assert_stderr_has "name the device, or all of its functions, to detach it"
+  assert_error_has 3 "the slot also holds 0000:06:00.2, which you did not name"
+  assert_stderr_has "name every function in the slot, or the whole device"
 }
 
 exposed_sibling() {
   run detach --dry-run card 06:00.2
-  assert_error_has 3 "what was not named: "
-  assert_stderr_has "0000:06:00.0"
+  assert_error_has 3 "the slot also holds 0000:06:00.0, which you did not name"
 }
 
 # Unassigned functions are not in the slot, so the guest does not lose them.
@@ -84,7 +82,7 @@ interrupted() {
 nothing_there() {
   run detach q35 01:00
   assert_done
-  assert_stdout "Nothing of it is attached to domain 'q35'."
+  assert_stdout "None of these functions is attached to domain 'q35'."
 }
 
 nothing_there_json() {

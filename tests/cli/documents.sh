@@ -212,7 +212,7 @@ detach_document() {
 detach_part_of_document() {
   hostdev 0 '' | sed "s/bus='0x01'/bus='0x06'/" >"$scratch/document.xml"
   run detach --dry-run card --file "$scratch/document.xml"
-  assert_error 3 "the guest would lose the whole slot, and with it what was not named: 0000:06:00.2; name the device, or all of its functions, to detach it"
+  assert_error 3 "the slot also holds 0000:06:00.2, which you did not name and which would be detached too; name every function in the slot, or the whole device"
 }
 
 check "a whole card comes back the same" whole

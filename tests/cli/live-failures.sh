@@ -227,6 +227,11 @@ reclaimed() {
   on_fake recover vm
   assert_stdout "Nothing to recover in domain 'vm'."
   succeed reclaim --dry-run 01:00
+  assert_stdout "would reattach 0000:01:00.0 to its host driver
+would reattach 0000:01:00.1 to its host driver
+would reattach 0000:01:00.2 to its host driver
+would reattach 0000:01:00.3 to its host driver
+Steps that are done already are skipped."
   assert_drivers "$on_vfio"
   succeed reclaim 01:00
   assert_stdout "Reattached to the host:
@@ -272,17 +277,25 @@ signal_after_the_guest() {
   assert_drivers "$on_nic"
 }
 
+second_signal() {
+  plugged_host
+  with_faults virConnectOpenAuth#1=domain-ends list
+  with_faults virNodeDeviceReAttach#1=signal,virNodeDeviceReAttach#2=signal reclaim 01:00.0-1 01:00.2-3
+  assert_status 5
+  assert_stderr_has "To finish or undo it: virt-mfplug reclaim 01:00.0-1 01:00.2-3"
+}
+
 # ---- calls that do not return ----
 
 hang() {
-  named=${1%#*}
-  case $named in
-    device_add | query-pci | qom-list) named=virDomainQemuMonitorCommand ;;
+  named="${1%#*} of "
+  case ${1%#*} in
+    device_add | query-pci | qom-list) named="virDomainQemuMonitorCommand of ${1%#*} within 2 s" ;;
   esac
   with_faults "$1=hang" attach --timeout 2 vm 01:00
   assert_status 5
   assert_stdout_empty
-  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named of "
+  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named"
   assert_stderr_has " within 2 s"
   assert_stderr_has "Nothing was undone, as libvirt does not return. The host driver may be waiting for a program that uses the device.
 To finish or undo: virt-mfplug recover vm"
@@ -345,6 +358,7 @@ check "SIGINT during an attach undoes everything" each_step_interrupted
 check "SIGINT after the plug does not undo the attach" signal_in_the_last_step
 check "SIGINT while a detach waits for the guest ends it with status 4" signal_while_the_guest_is_silent
 check "SIGINT after the guest has released the card does not stop the detach" signal_after_the_guest
+check "a second SIGINT ends a reclaim with status 5, and the message names the command" second_signal
 check "a call that hangs ends an attach with status 5, and recover undoes what is incomplete" each_call_hangs
 check "a call that hangs ends a detach with status 5, and recover finishes it" hang_in_detach
 check "a connection that hangs ends a command with status 3" hang_of_the_opening

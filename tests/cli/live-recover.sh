@@ -131,14 +131,15 @@ dry_run() {
   kill_at device_add#3 killed-after attach vm 01:00
   remember
   succeed recover --dry-run vm
-  assert_stdout "would record that the card is being detached, unless that is done already
-would remove the card from the guest, unless that is done already
-would have libvirt drop the functions, unless that is done already
-would reattach 0000:01:00.1 to its host driver, unless that is done already
-would reattach 0000:01:00.2 to its host driver, unless that is done already
-would reattach 0000:01:00.3 to its host driver, unless that is done already
-would reattach 0000:01:00.0 to its host driver, unless that is done already
-would remove the record, unless that is done already"
+  assert_stdout "would record that the card is being detached
+would remove the card from the guest
+would have libvirt drop the functions
+would reattach 0000:01:00.1 to its host driver
+would reattach 0000:01:00.2 to its host driver
+would reattach 0000:01:00.3 to its host driver
+would reattach 0000:01:00.0 to its host driver
+would remove the record
+Steps that are done already are skipped."
   assert_as_before
 }
 

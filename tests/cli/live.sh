@@ -100,7 +100,7 @@ $(lines_of 03:00 0 0 1 1 2 2 3 3)"
 detached_already() {
   new_host
   succeed detach vm 01:00
-  assert_stdout "Nothing of it is attached to domain 'vm'."
+  assert_stdout "None of these functions is attached to domain 'vm'."
   assert_as_before
 }
 
@@ -109,7 +109,7 @@ part_of_it() {
   remember
   on_fake detach vm 01:00.1
   assert_status 3
-  assert_stderr_has "the guest would lose the whole slot, and with it what was not named: 0000:01:00."
+  assert_stderr_has "the slot also holds 0000:01:00."
   assert_as_before
 }
 

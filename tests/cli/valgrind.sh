@@ -62,7 +62,7 @@ undone() {
 
 refusal() {
   run detach --dry-run card 06:00.0
-  assert_error_has 3 "the guest would lose the whole slot"
+  assert_error_has 3 "the slot also holds 0000:06:00.2"
 }
 
 usage_error() {

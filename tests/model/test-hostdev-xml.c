@@ -85,6 +85,10 @@ static const Good good[] = {
   { "multifunction-on", ONE (0, "<address type='pci' domain='0' bus='5' slot='0' function='0' "
                                 "multifunction='on'/>"),
     "0000:01:00.0=0", "0000:05:00" },
+  { "a-port-after-the-functions",
+    "<devices>" ONE (0, GUEST (0)) "<controller type='pci' index='5' model='pcie-root-port'>"
+    "<model name='pcie-root-port'/><target chassis='5' port='5'/></controller></devices>",
+    "0000:01:00.0=0", "0000:05:00" },
 };
 
 static void
@@ -212,16 +216,16 @@ static const Bad bad[] = {
   { "a-port-alone", "<devices>" PORT "</devices>", "card.xml:1: <devices> names no function" },
   { "a-port-of-another-bus",
     "<devices>" PORT ONE (0, "<address type='pci' bus='6' slot='0' function='0'/>") "</devices>",
-    "card.xml:1: no function has an address behind the port, on bus 5" },
+    "card.xml:1: no function is on bus 5, behind the port" },
   { "a-port-without-addresses", "<devices>" PORT ONE (0, "") "</devices>",
-    "card.xml:1: no function has an address behind the port, on bus 5" },
+    "card.xml:1: no function is on bus 5, behind the port" },
   { "a-port-of-index-0",
     "<devices>\n" CONTROLLER ("type='pci' index='0' model='pcie-root-port'",
                               "<model name='pcie-root-port'/><target chassis='0' port='0'/>")
     ONE (0, "<address type='pci' bus='0' slot='0' function='0'/>") "</devices>",
     NO_PORT },
   { "two-ports", "<devices>\n" PORT "\n" PORT ONE (0, GUEST (0)) "</devices>",
-    "card.xml:3: <controller> is not a <hostdev" },
+    "card.xml:3: <controller> appears twice" },
   { "a-port-as-the-whole-document", PORT,
     "card.xml:1: <controller> is neither <devices> nor <hostdev>" },
 

@@ -67,6 +67,15 @@ test_list_devices (void)
 }
 
 static void
+test_command_name (void)
+{
+  g_autofree char *command = mfp_qmp_device_del ("ua-\"x");
+  g_autofree char *name = mfp_qmp_command_name (command);
+
+  g_assert_cmpstr (name, ==, "device_del");
+}
+
+static void
 test_query_pci (void)
 {
   g_autofree char *command = mfp_qmp_query_pci ();
@@ -506,6 +515,7 @@ main (int argc, char **argv)
   g_test_add_func ("/qmp/device-del/escapes-the-id", test_device_del);
   g_test_add_func ("/qmp/list-devices/asks-for-the-peripherals", test_list_devices);
   g_test_add_func ("/qmp/query-pci/takes-no-arguments", test_query_pci);
+  g_test_add_func ("/qmp/command-name/is-what-is-executed", test_command_name);
   FOR_EACH (i, answers)
     test_add_row ("/qmp/check/", answers[i].name, &answers[i], test_check);
   g_test_add_func ("/qmp/check/cuts-a-long-text-in-its-message", test_long_garbage);

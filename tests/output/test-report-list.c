@@ -65,7 +65,7 @@ test_host_text_unassigned (void)
   assert_host_text (guests,
                     "0000:01:00  2 functions  in use\n"
                     "  0000:01:00.0  nvidia  0x030000  \346\227\245\346\234\254 ?1mX  group 5\n"
-                    "  0000:01:00.1  -       0x000000  abcdefgh   group 5  'a?b', not shown\n"
+                    "  0000:01:00.1  -       0x000000  abcdefgh   group 5  'a?b', unassigned\n"
                     "  group 5 also has 0000:02:00.0 (nvme), 0000:03:00.0\n" REASON);
 }
 

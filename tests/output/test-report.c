@@ -71,7 +71,7 @@ test_headlines (void)
     { "attach", "g", TRUE, "Attached to domain 'g'.\n" },
     { "attach", "g", FALSE, "Already attached to domain 'g'.\n" },
     { "detach", "g", TRUE, "Detached from domain 'g'.\n" },
-    { "detach", "g", FALSE, "Nothing of it is attached to domain 'g'.\n" },
+    { "detach", "g", FALSE, "None of these functions is attached to domain 'g'.\n" },
     { "recover", "g", TRUE, "Recovered in domain 'g'.\n" },
     { "recover", "g", FALSE, "Nothing to recover in domain 'g'.\n" },
     { "reclaim", NULL, TRUE, "Reattached to the host.\n" },

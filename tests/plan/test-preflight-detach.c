@@ -115,8 +115,8 @@ test_one_slot (gconstpointer data)
 /* ---- consent ---- */
 
 #define LOSES(what)                                                                            \
-  "the guest would lose the whole slot, and with it what was not named: " what "; name the "   \
-  "device, or all of its functions, to detach it"
+  "the slot also holds " what ", which you did not name and which would be detached too; "     \
+  "name every function in the slot, or the whole device"
 #define DISK "<disk type='file'><alias name='virtio-disk0'/>" AT (6, 2) "</disk>"
 #define INTERFACE                                                                              \
   "<interface type='hostdev'><alias name='net0'/><source><address type='pci' domain='0' "      \
