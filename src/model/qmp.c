@@ -218,7 +218,7 @@ parse_return (const char *answer, GError **error)
     {
       g_autofree char *text = g_utf8_make_valid (answer, MIN (200, (gssize) strlen (answer)));
 
-      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: %s",
+      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU's answer is not valid QMP: %s",
                    text);
       return NULL;
     }

@@ -347,7 +347,7 @@ append_remedy (GString *text, const MfpGuest *guest, const GPtrArray *slots)
       append_command (text, "pci-bridge", guest);
     }
   else
-    g_string_append (text, "\nIt has no slot for one more bridge either: a device has to go.");
+    g_string_append (text, "\nIt has no slot for one more bridge either: remove a device first.");
 }
 
 /* Who occupies what, in so many lines as somebody reads. */
@@ -439,7 +439,7 @@ mark_taken (const GPtrArray *slots, const GArray *taken)
       MfpSlot *slot = g_ptr_array_index (slots, i);
 
       if (mfp_slot_is_free (slot) && mfp_pci_addresses_contain (taken, &slot->address))
-        slot->reason = g_strdup ("somebody else has taken it just now");
+        slot->reason = g_strdup ("another device or run has just taken it");
     }
 }
 

@@ -18,7 +18,7 @@ mfp_format_parse (const char *text, MfpFormat *format, GError **error)
   else
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_USAGE,
-                   "'%s' is no format; there are text and json", text);
+                   "'%s' is not a format; use text or json", text);
       return FALSE;
     }
   return TRUE;

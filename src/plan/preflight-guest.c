@@ -182,7 +182,7 @@ mfp_preflight_presence (const MfpCard *card, const MfpGuest *guest, MfpForm form
       && !mfp_preflight_unfinished (card, guest, MFP_UNFINISHED_ANY, error))
     return FALSE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "the %s domain '%s' has a part of the card, or has it otherwise: %s",
+               "the %s domain '%s' has only a part of the card, or has it in another place: %s",
                form == MFP_LIVE ? "running" : "persistent", guest->name, difference);
   return FALSE;
 }

@@ -130,12 +130,12 @@ config_of_transient() {
 
 partly_present() {
   run attach --dry-run card 06:00
-  assert_error 3 "the running domain 'card' has a part of the card, or has it otherwise: attached: 0000:06:00.0, 0000:06:00.2; not attached as asked: 0000:06:00.1 (elsewhere in the guest), 0000:06:00.3 (elsewhere in the guest)"
+  assert_error 3 "the running domain 'card' has only a part of the card, or has it in another place: attached: 0000:06:00.0, 0000:06:00.2; not attached as asked: 0000:06:00.1 (elsewhere in the guest), 0000:06:00.3 (elsewhere in the guest)"
 }
 
 partly_present_config() {
   run attach --dry-run --config off-card 06:00.0-1 02:00.1
-  assert_error_has 3 "the persistent domain 'off-card' has a part of the card"
+  assert_error_has 3 "the persistent domain 'off-card' has only a part of the card"
 }
 
 # At its start, the guest does not see a function that the persistent XML has as

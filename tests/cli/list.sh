@@ -353,7 +353,7 @@ usage() {
   run list card q35
   assert_error 2 "list takes one domain at most"
   run list --format xml
-  assert_error 2 "'xml' is no format; there are text and json"
+  assert_error 2 "'xml' is not a format; use text or json"
   run list --timeout 5
   assert_error 2 "--timeout: unknown option"
 }

@@ -118,7 +118,7 @@ other_part() {
   remember
   on_fake attach vm 01:00.1=0,01:00.0=1,01:00.2=2,01:00.3=3
   assert_status 3
-  assert_stderr_has "the running domain 'vm' has a part of the card, or has it otherwise"
+  assert_stderr_has "the running domain 'vm' has only a part of the card, or has it in another place"
   assert_as_before
 }
 

@@ -136,7 +136,7 @@ bad_values() {
   run_bare attach x 01:00 --slot 01:00.1
   assert_error 2 "'01:00.1' is not a guest slot such as 0000:01:00"
   run_bare attach x 01:00 --format xml
-  assert_error 2 "'xml' is no format; there are text and json"
+  assert_error 2 "'xml' is not a format; use text or json"
 }
 
 bad_timeout() {

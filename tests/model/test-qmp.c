@@ -125,14 +125,14 @@ static const Answer answers[] = {
     "{\"return\":{},\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"}}", MFP_ERROR_FAILED,
     "QEMU says: no" },
   { "refuses-an-event", "{\"event\":\"RESET\"}", MFP_ERROR_FAILED,
-    "QEMU's answer is not one of QMP" },
-  { "refuses-an-empty-text", "", MFP_ERROR_FAILED, "QEMU's answer is not one of QMP" },
-  { "refuses-plain-text", "(qemu) info pci", MFP_ERROR_FAILED, "not one of QMP: (qemu) info pci" },
-  { "refuses-a-list", "[1,2]", MFP_ERROR_FAILED, "not one of QMP" },
-  { "refuses-an-answer-that-ends-early", "{\"return\":{", MFP_ERROR_FAILED, "not one of QMP" },
-  { "refuses-null", "null", MFP_ERROR_FAILED, "not one of QMP" },
+    "QEMU's answer is not valid QMP" },
+  { "refuses-an-empty-text", "", MFP_ERROR_FAILED, "QEMU's answer is not valid QMP" },
+  { "refuses-plain-text", "(qemu) info pci", MFP_ERROR_FAILED, "not valid QMP: (qemu) info pci" },
+  { "refuses-a-list", "[1,2]", MFP_ERROR_FAILED, "not valid QMP" },
+  { "refuses-an-answer-that-ends-early", "{\"return\":{", MFP_ERROR_FAILED, "not valid QMP" },
+  { "refuses-null", "null", MFP_ERROR_FAILED, "not valid QMP" },
   { "refuses-an-error-that-is-not-an-object", "{\"error\":\"no\"}", MFP_ERROR_FAILED,
-    "not one of QMP" },
+    "not valid QMP" },
 };
 
 static void
@@ -173,7 +173,7 @@ test_check_deep (void)
       g_autoptr (GError) error = NULL;
 
       g_assert_false (mfp_qmp_check (answer, &error));
-      assert_error (error, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: {\"return\":");
+      assert_error (error, MFP_ERROR_FAILED, "QEMU's answer is not valid QMP: {\"return\":");
     }
 }
 
@@ -475,7 +475,7 @@ test_parse_pci_odd (void)
   g_assert_cmpuint (devices->len, ==, 2);
 }
 
-/* The message quotes only the beginning of an answer that is not one of QMP. */
+/* The message quotes only the beginning of an answer that is not valid QMP. */
 static void
 test_long_garbage (void)
 {

@@ -78,7 +78,7 @@ static const Choice choices[] = {
     .taken = "0000:00:1f 0000:00:1e", .expected = "0000:00:1d" },
   { .name = "says-that-another-run-has-taken-the-slot", .machine = Q35,
     .live = Q35_ROOT PORT ("1"), .taken = "0000:01:00",
-    .message = "\n  0000:01:00 pcie-root-port: somebody else has taken it just now" },
+    .message = "\n  0000:01:00 pcie-root-port: another device or run has just taken it" },
 
   /* occupants */
   { .name = "skips-a-port-with-a-disk", .machine = Q35,
@@ -282,7 +282,7 @@ static const Choice choices[] = {
     .live = BUS ("1", "pci-bridge") NIC ("0x01", "0x01"),
     .taken = SLOTS_FROM_2 ("01"),
     .message = "\n  0000:01:01 pci-bridge: interface net0\n"
-               "  0000:01:02-1f pci-bridge: somebody else has taken it just now" },
+               "  0000:01:02-1f pci-bridge: another device or run has just taken it" },
 };
 
 static void
@@ -479,7 +479,7 @@ test_crowded (void)
                   "  0000:00:0b pci-root: interface\n"
                   "  0000:00:0c pci-root: interface\n"
                   "  and so on: virt-mfplug list --slots 'it'\\''s'\n"
-                  "It has no slot for one more bridge either: a device has to go.");
+                  "It has no slot for one more bridge either: remove a device first.");
 }
 
 /* ---- the survey of slots ---- */

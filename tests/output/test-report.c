@@ -266,7 +266,7 @@ test_format_parse_bad (void)
       g_autoptr (GError) error = NULL;
 
       g_assert_false (mfp_format_parse (texts[i], &format, &error));
-      assert_error (error, MFP_ERROR_USAGE, "is no format; there are text and json");
+      assert_error (error, MFP_ERROR_USAGE, "is not a format; use text or json");
     }
 }
 

@@ -155,9 +155,9 @@ test_presence_form (void)
     MfpForm form;
     const char *message;
   } rows[] = {
-    { LIVE DEVICES (SHOWN (0, 6, 0)), MFP_LIVE, "the running domain 'my guest' has a part" },
+    { LIVE DEVICES (SHOWN (0, 6, 0)), MFP_LIVE, "the running domain 'my guest' has only a part" },
     { CONFIG DEVICES (SHOWN (0, 6, 0)), MFP_CONFIG,
-      "the persistent domain 'my guest' has a part" },
+      "the persistent domain 'my guest' has only a part" },
   };
 
   FOR_EACH (i, rows)
