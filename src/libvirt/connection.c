@@ -199,7 +199,7 @@ try_call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, gboolean *again,
   if (!ensure_connection (libvirt, error) || !check_handle (libvirt, job, error)
       || (of_domain && !ensure_domain (libvirt, error)))
     return FALSE;
-  *again = libvirt->lost;
+  *again = libvirt->lost && !libvirt->hung;
   if (*again)
     return TRUE;
   job->connection = libvirt->connection;

@@ -102,7 +102,7 @@ check_without_link() {
   took=$((SECONDS - down_at))
   diag "$name: ended $took s after the link went down, $((SECONDS - said_at)) s after its last line"$'\n'"$errors"
   like "$status" "^[$statuses]$" "$name: the exit status is one of $statuses"
-  passes "$name: the run ends by itself within four minutes" test $took -le 240
+  passes "$name: the run ends by itself within two minutes" test $took -le 120
   like "$errors" "$pattern" "$name: the message says what state things are in, and what to do"
   link_up
   runs 0 "$name: recover succeeds when the link is back" virt-mfplug recover "$DOMAIN"
