@@ -128,11 +128,17 @@ connect_again (MfpLibvirt *libvirt, GError **error)
   return TRUE;
 }
 
-/* Makes sure that there is a connection. */
+/* Makes sure that there is a connection, and that the worker can make a call. */
 static gboolean
 ensure_connection (MfpLibvirt *libvirt, GError **error)
 {
-  if (libvirt->hung || (libvirt->connection && !libvirt->lost))
+  if (libvirt->hung)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_HUNG,
+                           "an earlier call of libvirt's has not returned");
+      return FALSE;
+    }
+  if (libvirt->connection && !libvirt->lost)
     return TRUE;
   if (libvirt->given_up)
     {
@@ -199,7 +205,7 @@ try_call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, gboolean *again,
   if (!ensure_connection (libvirt, error) || !check_handle (libvirt, job, error)
       || (of_domain && !ensure_domain (libvirt, error)))
     return FALSE;
-  *again = libvirt->lost && !libvirt->hung;
+  *again = libvirt->lost;
   if (*again)
     return TRUE;
   job->connection = libvirt->connection;
