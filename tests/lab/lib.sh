@@ -275,8 +275,7 @@ ensure_card() {
 step_line='^virt-mfplug: (\(back\) )?[a-z]+ '
 
 # at_step STEP ACTION COMMAND...: runs virt-mfplug, and runs "ACTION PID" when --verbose says that this step begins. The
-# first step is 1. Sets $status to the exit status, $output to stdout and $errors to stderr, and $said_at to the time of
-# the last line of $errors, as $SECONDS has it.
+# first step is 1. Sets $status to the exit status, $output to stdout and $errors to stderr.
 at_step() {
   local step=$1 action=$2 pid line count=0 WORDS
   shift 2
@@ -289,7 +288,6 @@ at_step() {
   errors=
   while IFS= read -r line; do
     errors+=$line$'\n'
-    said_at=$SECONDS
     [[ $line =~ $step_line ]] || continue
     count=$((count + 1))
     [[ $count != "$step" ]] || $action "$pid"

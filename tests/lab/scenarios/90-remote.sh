@@ -100,7 +100,7 @@ check_without_link() {
   shift 4
   at_step "$step" link_down "$@" --timeout 60
   took=$((SECONDS - down_at))
-  diag "$name: ended $took s after the link went down, $((SECONDS - said_at)) s after its last line"$'\n'"$errors"
+  diag "$name: ended $took s after the link went down"$'\n'"$errors"
   like "$status" "^[$statuses]$" "$name: the exit status is one of $statuses"
   passes "$name: the run ends by itself within two minutes" test $took -le 120
   like "$errors" "$pattern" "$name: the message says what state things are in, and what to do"
