@@ -525,6 +525,7 @@ attach_missing (MfpSession *session, const MfpInvocation *invocation, const Opti
   g_autoptr (GArray) group = addresses_of (concerned);
   gboolean asked_slot = card->has_slot;
 
+  card->avoid_iommufd = session->live && session->live->uses_iommufd;
   if (!mfp_session_check_others (session, concerned, error)
       || !settle_slot (session, card, asked_slot, &(MfpSlotWish){ .group = group }, error)
       || !mfp_card_name_functions (card, error))

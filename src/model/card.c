@@ -436,6 +436,7 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
 {
   g_autoptr (MfpCard) card = mfp_card_new ();
 
+  card->avoid_iommufd = guest->uses_iommufd;
   for (guint i = 0; i < guest->devices->len; i++)
     {
       const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
