@@ -33,6 +33,14 @@ mfp_error_recode (GError **error, MfpError code)
 }
 
 void
+mfp_error_refuse (GError **error)
+{
+  if (error && mfp_error_exit_status (*error) == MFP_ERROR_FAILED
+      && !mfp_error_is (*error, MFP_ERROR_INTERRUPTED))
+    mfp_error_recode (error, MFP_ERROR_REFUSED);
+}
+
+void
 mfp_error_append (GError **error, const char *format, ...)
 {
   g_autofree char *line = NULL;

@@ -63,6 +63,10 @@ int mfp_error_exit_status (const GError *error);
  */
 void mfp_error_recode (GError **error, MfpError code);
 
+/* Says that nothing was touched before *@error came: MFP_ERROR_REFUSED, unless the code says
+ * that or more already, or that a signal came. */
+void mfp_error_refuse (GError **error);
+
 /* Appends a line to the message of @error, which must be set. */
 void mfp_error_append (GError **error, const char *format, ...)
     G_GNUC_PRINTF (2, 3);

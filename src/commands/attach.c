@@ -125,6 +125,8 @@ read_host (MfpSession *session, const Request *request, Host *host, GError **err
   host->devices = mfp_node_devices_read_slots (session->libvirt, hosts, error);
   if (host->devices)
     host->others = mfp_node_devices_read_groups (session->libvirt, host->devices, error);
+  if (!host->others)
+    mfp_error_refuse (error);
   return host->others != NULL;
 }
 
@@ -484,7 +486,7 @@ attach (const MfpSession *session, const MfpInvocation *invocation, const Option
 
       if (text)
         return text;
-      if (asked_slot || !lost)
+      if (asked_slot || !lost || mfp_interrupt_came (session->interrupt))
         {
           g_propagate_error (error, local);
           return NULL;

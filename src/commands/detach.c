@@ -33,6 +33,8 @@ learn_from_qemu (const MfpSession *session, MfpCard *card, GPtrArray **pci, GErr
   *pci = mfp_qemu_query_pci (session->libvirt, error);
   if (*pci)
     mfp_card_adopt_places (card, session->live, *pci);
+  else
+    mfp_error_refuse (error);
   return *pci != NULL;
 }
 

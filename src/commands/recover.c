@@ -36,16 +36,17 @@ finding_free (gpointer data)
   g_free (finding);
 }
 
-/* Leaves out unassigned functions that somebody detached: the guest never saw them, and
- * they are not to come back unasked. */
+/* Leaves out unassigned functions that somebody detached, and that QEMU does not have either:
+ * the guest never saw them, and they are not to come back unasked. */
 static void
-skip_detached (MfpCard *card, const MfpGuest *guest)
+skip_detached (MfpCard *card, const MfpGuest *guest, const GPtrArray *lost)
 {
   for (guint i = card->functions->len; i-- > 0;)
     {
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
 
-      if (!mfp_function_is_exposed (function) && !mfp_guest_find_host (guest, &function->host))
+      if (!mfp_function_is_exposed (function) && !mfp_guest_find_host (guest, &function->host)
+          && !g_ptr_array_find ((GPtrArray *) lost, function, NULL))
         g_ptr_array_remove_index (card->functions, i);
     }
 }
@@ -76,7 +77,7 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
   else
     finding->condition = finding->lost->len ? LOOSE : WHOLE;
   if (finding->condition == LOOSE)
-    skip_detached (finding->card, guest);
+    skip_detached (finding->card, guest, finding->lost);
   return finding;
 }
 
@@ -104,6 +105,8 @@ examine_all (MfpSession *session, GError **error)
       else
         g_ptr_array_add (findings, finding);
     }
+  if (!session->live)
+    mfp_error_refuse (error);
   return session->live ? g_steal_pointer (&findings) : NULL;
 }
 
@@ -176,14 +179,21 @@ run_plans (const MfpSession *session, const MfpInvocation *invocation,
            const MfpCommonOptions *options, const GPtrArray *plans, GError **error)
 {
   GError *failures = NULL;
+  guint i;
 
-  for (guint i = 0; i < plans->len && !mfp_interrupt_came (session->interrupt); i++)
+  for (i = 0; i < plans->len && !mfp_interrupt_came (session->interrupt); i++)
     {
       GError *local = NULL;
 
       if (!mfp_run_plan (session, invocation, options, g_ptr_array_index (plans, i), &local))
         add_failure (&failures, local);
     }
+  if (i < plans->len)
+    add_failure (&failures,
+                 g_error_new (MFP_ERROR, MFP_ERROR_LEFT,
+                              "interrupted before %u of %u cards were recovered; run the command "
+                              "again",
+                              plans->len - i, plans->len));
   if (failures)
     g_propagate_error (error, failures);
   return !failures;

@@ -97,6 +97,8 @@ mfp_run_plan_find_unplug (const MfpSession *session, MfpUnplug *unplug, GError *
   version = mfp_qemu_query_version (session->libvirt, error);
   if (version < MFP_QEMU_VERSION (4, 2))
     *unplug = MFP_UNPLUG_EACH;
+  if (version == 0)
+    mfp_error_refuse (error);
   return version != 0;
 }
 

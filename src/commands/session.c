@@ -23,7 +23,11 @@ mfp_session_free (MfpSession *session)
 static gboolean
 read_config (MfpSession *session, GError **error)
 {
-  if (!mfp_domain_is_persistent (session->libvirt))
+  gboolean persistent;
+
+  if (!mfp_domain_is_persistent (session->libvirt, &persistent, error))
+    return FALSE;
+  if (!persistent)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                    "domain '%s' is transient and has no persistent XML; use --live",

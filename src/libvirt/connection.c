@@ -177,6 +177,17 @@ use_domain (const MfpLibvirt *libvirt, MfpJob *job)
   job->domain = libvirt->domain;
 }
 
+/* Fails if @job has a handle of another connection than the open one. */
+static gboolean
+check_handle (const MfpLibvirt *libvirt, const MfpJob *job, GError **error)
+{
+  if (!job->only_on || job->only_on == libvirt->connection)
+    return TRUE;
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_DISCONNECTED,
+                       "the connection to libvirt was lost, and opened again");
+  return FALSE;
+}
+
 /* Does @job once on a connection. *@again: the connection had died before, so nothing
  * happened. */
 static gboolean
@@ -185,7 +196,8 @@ try_call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, gboolean *again,
   gboolean done;
 
   *again = FALSE;
-  if (!ensure_connection (libvirt, error) || (of_domain && !ensure_domain (libvirt, error)))
+  if (!ensure_connection (libvirt, error) || !check_handle (libvirt, job, error)
+      || (of_domain && !ensure_domain (libvirt, error)))
     return FALSE;
   *again = libvirt->lost;
   if (*again)
@@ -201,15 +213,27 @@ try_call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, gboolean *again,
   return done;
 }
 
+/* Does @job, again if the connection had died before it, until libvirt has accepted and
+ * dropped connections for too long. */
 static gboolean
 call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, GError **error)
 {
-  gboolean again, done;
+  g_autoptr (MfpTimer) limit = mfp_timer_new (RECONNECT_LIMIT);
+  gboolean again;
 
-  do
-    done = try_call (libvirt, job, of_domain, &again, error);
-  while (again);
-  return done;
+  for (guint attempt = 1; !mfp_timer_is_due (limit); attempt++)
+    {
+      gboolean done = try_call (libvirt, job, of_domain, &again, error);
+
+      if (!again)
+        return done;
+      if (attempt > 1)
+        pause_for (RECONNECT_PAUSE);
+    }
+  g_set_error (error, MFP_ERROR, MFP_ERROR_DISCONNECTED,
+               "libvirt accepts a connection and drops it at once; gave up after %d s",
+               (int) (RECONNECT_LIMIT / G_TIME_SPAN_SECOND));
+  return FALSE;
 }
 
 gboolean

@@ -48,18 +48,25 @@ mfp_domain_name (const MfpLibvirt *libvirt)
   return libvirt->name;
 }
 
+/* The flags of the job become the answer. */
 static gboolean
 ask_persistent (MfpJob *job)
 {
-  return MFP_CALL (job, virDomainIsPersistent, job->domain) == 1;
+  int answer = MFP_CALL (job, virDomainIsPersistent, job->domain);
+
+  job->flags = answer == 1;
+  return answer >= 0 || mfp_job_fail (job);
 }
 
 gboolean
-mfp_domain_is_persistent (MfpLibvirt *libvirt)
+mfp_domain_is_persistent (MfpLibvirt *libvirt, gboolean *persistent, GError **error)
 {
   g_autoptr (MfpJob) job = mfp_job_new (ask_persistent, libvirt->name);
 
-  return mfp_libvirt_call_domain (libvirt, job, NULL);
+  if (!mfp_libvirt_call_domain (libvirt, job, error))
+    return FALSE;
+  *persistent = job->flags != 0;
+  return TRUE;
 }
 
 /* ---- its XML ---- */

@@ -17,7 +17,8 @@ gboolean mfp_domain_choose (MfpLibvirt *libvirt, const char *name, GError **erro
 /* Its name; NULL if none was chosen. */
 const char *mfp_domain_name (const MfpLibvirt *libvirt);
 
-gboolean mfp_domain_is_persistent (MfpLibvirt *libvirt);
+/* *@persistent: it is not transient: it has persistent XML. */
+gboolean mfp_domain_is_persistent (MfpLibvirt *libvirt, gboolean *persistent, GError **error);
 
 /* The domain as its XML shows it now; the caller frees. The live form of a domain that
  * does not run is the persistent one, without an id. */

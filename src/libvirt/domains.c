@@ -33,16 +33,18 @@ read_xml (MfpJob *job)
   return job->answer || mfp_job_fail (job);
 }
 
-/* Adds @domain (transfer full), unless it has ended meanwhile: then its XML is the persistent
- * one, without an id, if it has any. */
+/* Adds @domain (transfer full), which was found on @connection, unless it has ended meanwhile:
+ * then its XML is the persistent one, without an id, if it has any. */
 static gboolean
-add_guest (MfpLibvirt *libvirt, GPtrArray *guests, virDomainPtr domain, GError **error)
+add_guest (MfpLibvirt *libvirt, GPtrArray *guests, virConnectPtr connection, virDomainPtr domain,
+           GError **error)
 {
   g_autoptr (MfpJob) job = mfp_job_new (read_xml, virDomainGetName (domain));
   g_autoptr (MfpGuest) guest = NULL;
   GError *local = NULL;
 
   job->domain = domain;
+  job->only_on = connection;
   job->about_running = TRUE;
   if (mfp_libvirt_call (libvirt, job, &local))
     guest = mfp_guest_parse (job->answer, &local);
@@ -72,7 +74,7 @@ read_others (MfpLibvirt *libvirt, GError **error)
       if (g_strcmp0 (virDomainGetName (domain), libvirt->name) == 0)
         continue;
       job->list->pdata[i] = NULL;
-      if (!add_guest (libvirt, guests, domain, error))
+      if (!add_guest (libvirt, guests, job->connection, domain, error))
         return NULL;
     }
   return g_steal_pointer (&guests);

@@ -29,8 +29,7 @@ on_rejected (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_
 {
   MfpReports *reports = data;
 
-  g_free (reports->rejected);
-  reports->rejected = g_strdup (alias);
+  g_hash_table_add (reports->rejected, g_strdup (alias));
 }
 
 /* ---- registering ---- */
@@ -104,7 +103,7 @@ gboolean
 mfp_events_listen (MfpLibvirt *libvirt, GError **error)
 {
   g_hash_table_remove_all (libvirt->reports->removed);
-  g_clear_pointer (&libvirt->reports->rejected, g_free);
+  g_hash_table_remove_all (libvirt->reports->rejected);
   return ensure_registered (libvirt, error);
 }
 
@@ -115,6 +114,27 @@ mfp_events_all_removed (const MfpLibvirt *libvirt, const GPtrArray *aliases)
     if (!g_hash_table_contains (libvirt->reports->removed, g_ptr_array_index (aliases, i)))
       return FALSE;
   return TRUE;
+}
+
+/* The first of @aliases (nullable) whose removal the guest rejected, or NULL. */
+static const char *
+find_rejected (const MfpLibvirt *libvirt, const GPtrArray *aliases)
+{
+  for (guint i = 0; aliases && i < aliases->len; i++)
+    if (g_hash_table_contains (libvirt->reports->rejected, g_ptr_array_index (aliases, i)))
+      return g_ptr_array_index (aliases, i);
+  return NULL;
+}
+
+/* The same, and forgets that rejection; the caller frees. */
+static char *
+take_rejected (const MfpLibvirt *libvirt, const GPtrArray *aliases)
+{
+  char *alias = g_strdup (find_rejected (libvirt, aliases));
+
+  if (alias)
+    g_hash_table_remove (libvirt->reports->rejected, alias);
+  return alias;
 }
 
 typedef struct
@@ -130,7 +150,7 @@ is_over (gpointer data)
   const Wait *wait = data;
   const MfpLibvirt *libvirt = wait->libvirt;
 
-  return mfp_timer_is_due (wait->limit) || libvirt->reports->rejected
+  return mfp_timer_is_due (wait->limit) || find_rejected (libvirt, wait->awaited)
          || (libvirt->interrupt && mfp_interrupt_is_pending (libvirt->interrupt))
          || (wait->awaited && wait->awaited->len > 0
              && mfp_events_all_removed (libvirt, wait->awaited));
@@ -144,6 +164,6 @@ mfp_events_wait (MfpLibvirt *libvirt, const GPtrArray *awaited, gint64 tick,
   Wait wait = { .libvirt = libvirt, .awaited = awaited, .limit = limit };
 
   mfp_loop_wait (is_over, &wait, timer);
-  *rejected = g_steal_pointer (&libvirt->reports->rejected);
+  *rejected = take_rejected (libvirt, awaited);
   return mfp_libvirt_check_interrupt (libvirt, error);
 }

@@ -21,10 +21,10 @@ gboolean mfp_events_all_removed (const MfpLibvirt *libvirt, const GPtrArray *ali
  * @awaited: (nullable) (element-type utf8): aliases of devices that are to leave
  * @tick: microseconds; the longest wait, as a report can be lost
  * @limit: ends the wait earlier
- * @rejected: (out): the alias of a device whose removal the guest rejected, or NULL; the
+ * @rejected: (out): the one of @awaited whose removal the guest rejected, or NULL; the
  *   caller frees
  *
- * Waits until all of @awaited were reported as removed, the guest rejected a removal, or a
+ * Waits until all of @awaited were reported as removed, the guest rejected one removal, or a
  * signal came. Errors: MFP_ERROR_INTERRUPTED; each signal is reported once.
  */
 gboolean mfp_events_wait (MfpLibvirt *libvirt, const GPtrArray *awaited, gint64 tick,

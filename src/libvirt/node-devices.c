@@ -290,9 +290,11 @@ read_listed (MfpJob *job)
   return get_xml (job, job->data);
 }
 
-/* Adds the function that is @device (transfer full), unless it has vanished. */
+/* Adds the function that is @device (transfer full), which was found on @connection, unless it
+ * has vanished. */
 static gboolean
-add_listed (MfpLibvirt *libvirt, GPtrArray *functions, virNodeDevicePtr device, GError **error)
+add_listed (MfpLibvirt *libvirt, GPtrArray *functions, virConnectPtr connection,
+            virNodeDevicePtr device, GError **error)
 {
   g_autoptr (MfpJob) job = mfp_job_new (read_listed, virNodeDeviceGetName (device));
   MfpHostFunction *function = NULL;
@@ -300,6 +302,7 @@ add_listed (MfpLibvirt *libvirt, GPtrArray *functions, virNodeDevicePtr device, 
 
   job->data = device;
   job->free_data = free_device;
+  job->only_on = connection;
   if (mfp_libvirt_call (libvirt, job, &local))
     function = mfp_host_function_parse (job->answer, &local);
   return add_found (functions, function, local, error);
@@ -314,7 +317,8 @@ read_all (MfpLibvirt *libvirt, GError **error)
   if (!mfp_libvirt_call (libvirt, job, error))
     return NULL;
   for (guint i = 0; i < job->list->len; i++)
-    if (!add_listed (libvirt, functions, g_steal_pointer (&job->list->pdata[i]), error))
+    if (!add_listed (libvirt, functions, job->connection,
+                     g_steal_pointer (&job->list->pdata[i]), error))
       return NULL;
   return g_steal_pointer (&functions);
 }

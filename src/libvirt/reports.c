@@ -9,6 +9,7 @@ mfp_reports_new (void)
   MfpReports *reports = g_atomic_rc_box_new0 (MfpReports);
 
   reports->removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  reports->rejected = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return reports;
 }
 
@@ -18,7 +19,7 @@ reports_clear (gpointer data)
   MfpReports *reports = data;
 
   g_hash_table_unref (reports->removed);
-  g_free (reports->rejected);
+  g_hash_table_unref (reports->rejected);
 }
 
 MfpReports *

@@ -6,7 +6,7 @@
 /**
  * MfpReports:
  * @removed: (element-type utf8): aliases of devices that left the domain
- * @rejected: (nullable): alias of a device whose removal the guest rejected
+ * @rejected: (element-type utf8): aliases of devices whose removal the guest rejected
  *
  * What libvirt reported of the chosen domain. libvirt holds a reference for each callback,
  * and may release it in either thread. Only the main thread reads and writes the rest.
@@ -14,7 +14,7 @@
 struct _MfpReports
 {
   GHashTable *removed;
-  char *rejected;
+  GHashTable *rejected;
 };
 
 MfpReports *mfp_reports_new (void);

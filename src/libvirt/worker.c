@@ -86,6 +86,15 @@ is_dead (const MfpJob *job)
   return job->connection && virConnectIsAlive (job->connection) == 0;
 }
 
+/* libvirt no longer knows a transient domain that has ended. */
+static gboolean
+has_ended (MfpJob *job)
+{
+  int active = MFP_CALL (job, virDomainIsActive, job->domain);
+
+  return active == 0 || (active < 0 && virGetLastErrorCode () == VIR_ERR_NO_DOMAIN);
+}
+
 static void
 run_job (MfpJob *job)
 {
@@ -98,7 +107,7 @@ run_job (MfpJob *job)
   mfp_job_fail (job);
   job->lost = is_dead (job);
   if (job->about_running && job->domain && !job->lost)
-    job->ended = MFP_CALL (job, virDomainIsActive, job->domain) == 0;
+    job->ended = has_ended (job);
 }
 
 /* A job without a function ends the thread. */

@@ -33,6 +33,8 @@ typedef struct
 /**
  * MfpJob:
  * @connection: (nullable): not owned: it stays open for as long as the worker is in a call
+ * @only_on: (nullable): the connection that a handle in @domain or @data was found on: the
+ *   calls can be made on no other; compared only
  * @domain: (nullable): a reference of its own
  * @subject: (nullable): the object that it is about: a name, an alias, a QMP command
  * @text, @uri: (nullable): what it hands to libvirt
@@ -56,6 +58,7 @@ struct _MfpJob
 {
   MfpJobFunction run;
   virConnectPtr connection;
+  virConnectPtr only_on;
   virDomainPtr domain;
   char *subject;
   char *text;

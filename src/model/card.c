@@ -16,6 +16,7 @@ function_free (gpointer data)
   MfpFunction *function = data;
 
   g_free (function->alias);
+  g_free (function->user_alias);
   g_free (function->driver);
   g_free (function->xml);
   g_clear_pointer (&function->tuning, xmlFreeDoc);
@@ -276,7 +277,7 @@ find_user_alias (const MfpCard *card, const char *alias)
     {
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
 
-      if (function->user_alias && strcmp (function->alias, alias) == 0)
+      if (g_strcmp0 (function->user_alias, alias) == 0)
         return function;
     }
   return NULL;
@@ -299,10 +300,10 @@ check_unique (const MfpCard *card, const MfpFunction *function, GError **error)
                    "%shost function %s is named twice", place, host);
       return FALSE;
     }
-  if (function->user_alias && find_user_alias (card, function->alias) != function)
+  if (function->user_alias && find_user_alias (card, function->user_alias) != function)
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "%stwo functions have the alias '%s'",
-                   place, function->alias);
+                   place, function->user_alias);
       return FALSE;
     }
   if (mfp_function_is_exposed (function) && same_guest != function)
@@ -374,11 +375,11 @@ mfp_card_name_functions (MfpCard *card, GError **error)
       g_autofree char *address = function == lock ? mfp_pci_address_format_slot (&card->slot)
                                                   : mfp_pci_address_format (&function->host);
 
-      if (function->user_alias)
-        continue;
       g_free (function->alias);
-      function->alias = g_strconcat (MFP_ALIAS_PREFIX, function == lock ? "slot-" : "",
-                                     g_strdelimit (address, ":.", '-'), NULL);
+      function->alias = function->user_alias
+                            ? g_strdup (function->user_alias)
+                            : g_strconcat (MFP_ALIAS_PREFIX, function == lock ? "slot-" : "",
+                                           g_strdelimit (address, ":.", '-'), NULL);
     }
   return TRUE;
 }

@@ -17,8 +17,8 @@
 /**
  * MfpFunction:
  * @guest_function: 0 to 7, or %MFP_UNASSIGNED
- * @alias: libvirt's alias and QEMU's device id; the person's own where
- *   @user_alias is TRUE; NULL until mfp_card_name_functions()
+ * @alias: libvirt's alias and QEMU's device id; NULL until mfp_card_name_functions()
+ * @user_alias: (nullable): the alias that the person asked for
  * @managed: what the person asked for: TRUE: taken from its host driver and
  *   reattached to it; FALSE: it is bound to VFIO already and stays there
  * @driver: (nullable): the host driver before; NULL: none, or not known
@@ -32,7 +32,7 @@ typedef struct
   MfpPciAddress host;
   int guest_function;
   char *alias;
-  gboolean user_alias;
+  char *user_alias;
   gboolean managed;
   char *driver;
   gboolean take;

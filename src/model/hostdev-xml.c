@@ -103,6 +103,7 @@ fill_hostdev (xmlNode *hostdev, const MfpCard *card, const MfpFunction *function
               MfpHostdevForm form)
 {
   gboolean managed = form == MFP_HOSTDEV_ASKED && function->managed;
+  const char *name = form == MFP_HOSTDEV_ASKED ? function->user_alias : function->alias;
   xmlNode *source;
 
   xmlNewProp (hostdev, BAD_CAST "mode", BAD_CAST "subsystem");
@@ -110,11 +111,11 @@ fill_hostdev (xmlNode *hostdev, const MfpCard *card, const MfpFunction *function
   xmlNewProp (hostdev, BAD_CAST "managed", BAD_CAST (managed ? "yes" : "no"));
   source = xmlNewChild (hostdev, NULL, BAD_CAST "source", NULL);
   set_address (xmlNewChild (source, NULL, BAD_CAST "address", NULL), &function->host);
-  if (form != MFP_HOSTDEV_ASKED || function->user_alias)
+  if (name)
     {
       xmlNode *alias = xmlNewChild (hostdev, NULL, BAD_CAST "alias", NULL);
 
-      xmlNewProp (alias, BAD_CAST "name", BAD_CAST function->alias);
+      xmlNewProp (alias, BAD_CAST "name", BAD_CAST name);
     }
   add_tuning (hostdev, function->tuning);
   add_driver (hostdev, card);
@@ -254,8 +255,7 @@ parse_alias (const char *name, const xmlNode *node, MfpFunction *function, GErro
   /* Our own, in a document taken from a running domain, is made anew. */
   if (g_str_has_prefix (alias, MFP_ALIAS_PREFIX))
     return TRUE;
-  function->user_alias = TRUE;
-  function->alias = g_steal_pointer (&alias);
+  function->user_alias = g_steal_pointer (&alias);
   return TRUE;
 }
 

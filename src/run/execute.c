@@ -275,12 +275,10 @@ tell_hung (const MfpRun *run, GError **error)
   append_what_is_left (run, error);
 }
 
-/* After the strict step @index failed with *@error. */
+/* After *@error, undoes the steps before @end. */
 static void
-fall_back (const MfpRun *run, guint index, GError **error)
+fall_back (const MfpRun *run, guint end, GError **error)
 {
-  const MfpStep *step = get_step (run->plan, index);
-  guint end = index + (may_have_taken_effect (step, *error) ? 1 : 0);
   GError *failed = NULL;
 
   if (mfp_error_is (*error, MFP_ERROR_PENDING) || !can_undo (run->plan, end))
@@ -299,15 +297,35 @@ fall_back (const MfpRun *run, guint index, GError **error)
 
 /* ---- the run ---- */
 
+/* Runs the step at *@i, unless a signal asks to stop before it, and adds 1 to *@i if the
+ * step may have taken effect. */
+static gboolean
+run_next (const MfpRun *run, guint *i, GError **error)
+{
+  const MfpStep *step = get_step (run->plan, *i);
+  GError *local = NULL;
+  gboolean done;
+
+  if (!mfp_libvirt_check_interrupt (run->libvirt, error))
+    return FALSE;
+  done = run_step (run, step, MFP_PHASE_STRICT, &local);
+  if (done || may_have_taken_effect (step, local))
+    *i += 1;
+  if (local)
+    g_propagate_error (error, local);
+  return done;
+}
+
 static gboolean
 run_strict (const MfpRun *run, GError **error)
 {
-  for (guint i = 0; i < run->plan->strict; i++)
+  guint i = 0;
+
+  while (i < run->plan->strict)
     {
       GError *local = NULL;
 
-      if (mfp_libvirt_check_interrupt (run->libvirt, &local)
-          && run_step (run, get_step (run->plan, i), MFP_PHASE_STRICT, &local))
+      if (run_next (run, &i, &local))
         continue;
       fall_back (run, i, &local);
       g_propagate_error (error, local);

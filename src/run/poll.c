@@ -46,12 +46,6 @@ can_go_on (Patience *patience, GError **error)
 }
 
 static gboolean
-is_ours (const MfpCard *card, const char *alias)
-{
-  return alias && mfp_card_find_alias (card, alias);
-}
-
-static gboolean
 wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const MfpTimer *limit,
                GError **error)
 {
@@ -67,7 +61,7 @@ wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const Mfp
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  if (!is_ours (run->plan->card, rejected))
+  if (!rejected)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_GUEST_REFUSED,
                "the guest's system rejected the removal of '%s'", rejected);
@@ -89,21 +83,23 @@ mfp_poll (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, GError **error
   g_autoptr (MfpTimer) limit = mfp_timer_new (run->options->timeout);
   g_auto (Patience) patience = { 0 };
 
-  while (!mfp_timer_is_due (limit))
+  while (TRUE)
     {
-      GError *local = NULL;
+      gboolean is_last = mfp_timer_is_due (limit);
       gboolean done = FALSE;
+      GError *local = NULL;
 
       poll->check (run, phase, poll->data, &done, &local);
       if (done)
         return TRUE;
-      if (!local || can_go_on (&patience, &local))
+      if (!is_last && (!local || can_go_on (&patience, &local)))
         wait_for_news (run, phase, poll, limit, &local);
       if (local && !can_go_on (&patience, &local))
         {
           g_propagate_error (error, local);
           return FALSE;
         }
+      if (is_last)
+        return fail_late (run, poll, &patience, error);
     }
-  return fail_late (run, poll, &patience, error);
 }

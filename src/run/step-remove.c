@@ -257,7 +257,7 @@ check_removed (const MfpRun *run, MfpPhase phase, gpointer data, gboolean *done,
 /* A request cannot be withdrawn: once there may be one, it stands whatever went wrong,
  * unless the guest rejected it. */
 static void
-explain_request (const Removal *removal, GError **error)
+explain_request (const Removal *removal, MfpPhase phase, GError **error)
 {
   static const MfpError told[] = { MFP_ERROR_GUEST_REFUSED, MFP_ERROR_DOMAIN_GONE, MFP_ERROR_LEFT,
                                    MFP_ERROR_HUNG };
@@ -267,8 +267,8 @@ explain_request (const Removal *removal, GError **error)
       return;
   mfp_error_recode (error, removal->possible ? MFP_ERROR_PENDING : MFP_ERROR_FAILED);
   if (removal->possible)
-    g_prefix_error (error, "the guest was asked to release the slot; run the command again to go "
-                           "on waiting: ");
+    g_prefix_error (error, "the guest was asked to release the slot%s: ",
+                    phase == MFP_PHASE_UNDO ? "" : "; run the command again to go on waiting");
 }
 
 gboolean
@@ -286,7 +286,7 @@ mfp_step_eject (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase p
   gboolean done = mfp_poll (run, phase, &poll, &local);
 
   if (!done)
-    explain_request (&removal, &local);
+    explain_request (&removal, phase, &local);
   return mfp_run_done_or_ended (done, local, error);
 }
 

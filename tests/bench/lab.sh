@@ -29,7 +29,7 @@ far_ours() { LIBVIRT_DEFAULT_URI=$far_uri ours "$1"; }
 far_bare() { LIBVIRT_DEFAULT_URI=$far_uri bare "$1"; }
 
 # Each measurement begins alike: the host has the card, and neither machine is busy with one that came or went.
-settle() { udevadm settle && guest_fresh; }
+settle() { udevadm settle && wait_heartbeat; }
 
 # to_and_fro ROUND WAY: the card into the guest and back
 to_and_fro() {
@@ -57,5 +57,5 @@ wait_for test -S "$far"
 for ((round = 1; round <= rounds; round++)); do
   # Ways that are compared are neighbours.
   for way in $(order "$round" virsh_script ours bare far_bare far_ours); do to_and_fro "$round" "$way"; done
-  t "round $round of $rounds"
+  timestamp "round $round of $rounds"
 done

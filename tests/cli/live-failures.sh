@@ -59,11 +59,25 @@ each_step_undone() { each_step undone; }
 each_lost_answer_undone() { each_step lost_answer; }
 
 # A run that fails before its first change has nothing to undo, and its status says so.
+# refused_before CALL WORD...: the call, which comes before the first step, fails.
+refused_before() {
+  call=$1
+  shift
+  with_faults "$call=error-before" "$@"
+  assert_error_has 3 "$injected"
+  assert_stderr_lacks "undone"
+}
+
 failure_before_the_first_step() {
   new_host
-  with_faults virNodeListDevices#1=error-before attach vm 01:00
-  assert_error_has 1 "$injected"
-  assert_stderr_lacks "undone"
+  refused_before virNodeListDevices#1 attach vm 01:00
+  refused_before virNodeDeviceGetXMLDesc#2 attach vm 01:00
+  assert_as_before
+  plugged_host
+  remember
+  refused_before query-pci#1 detach vm 01:00
+  refused_before qom-list#1 recover vm
+  refused_before virDomainIsPersistent#1 attach --persistent vm 01:00
   assert_as_before
 }
 
@@ -313,7 +327,7 @@ hang_before_a_change() {
 
 check "an attach that fails in a step undoes all" each_step_undone
 check "an attach that misses an answer undoes all, or finds the card plugged" each_lost_answer_undone
-check "a failure before the first step changes nothing" failure_before_the_first_step
+check "a failure before the first step changes nothing: status 3" failure_before_the_first_step
 check "a failure of --config is undone" undone_config
 check "a failure of --persistent is undone in the persistent XML too" undone_persistent
 check "what cannot be undone is listed, and recover finishes it" left

@@ -152,22 +152,53 @@ reported() {
   host 0000:01:00.3  guest 0000:03:00.3"
 }
 
+# have_libvirt_forget ALIAS: libvirt's XML loses that hostdev.
+have_libvirt_forget() {
+  awk -v "alias=$1" '
+    /<hostdev / { held = $0; next }
+    held != "" { held = held "\n" $0
+                 if (/<\/hostdev>/) { if (!index(held, alias)) print held; held = "" }
+                 next }
+    { print }' "$FAKE_LIBVIRT" >"$scratch/edited"
+  mv "$scratch/edited" "$FAKE_LIBVIRT"
+}
+
 # libvirt forgot a function that QEMU still has: recover has libvirt own it again.
 forgotten() {
   plugged_host
   remember
-  awk '
-    /<hostdev / { held = $0; next }
-    held != "" { held = held "\n" $0
-                 if (/<\/hostdev>/) { if (held !~ /ua-mfplug-0000-01-00-3/) print held; held = "" }
-                 next }
-    { print }' "$FAKE_LIBVIRT" >"$scratch/edited"
-  mv "$scratch/edited" "$FAKE_LIBVIRT"
+  have_libvirt_forget ua-mfplug-0000-01-00-3
   on_fake recover vm
   assert_status 0
   assert_stdout_has "Recovered in domain 'vm':"
   succeed attach vm 01:00
   assert_stdout_has "Already attached to domain 'vm':"
+}
+
+# The same of a function that the attach left unassigned, and that somebody plugged by hand.
+unassigned_forgotten() {
+  new_host
+  on_fake attach --functions 0,2 --rest unassigned vm 01:00
+  have_libvirt_forget ua-mfplug-0000-01-00-1
+  edit_state -e '/<fake:qemu id="ua-mfplug-0000-01-00-0"/{p;s/\(0000[:-]01[:-]00[.-]\)0/\11/g;s/03:00.0/03:00.1/;}'
+  on_fake recover vm
+  assert_status 0
+  assert_stdout_has "Recovered in domain 'vm':"
+  grep -q '<alias name="ua-mfplug-0000-01-00-1"/>' "$FAKE_LIBVIRT" \
+    || fail "libvirt does not own the function again"
+}
+
+# A signal ends recover between two cards: it does not claim to have recovered both.
+interrupted() {
+  new_host
+  kill_at device_add#1 killed-after attach vm 01:00
+  kill_at virNodeDeviceDetachFlags#2 killed-after attach vm 02:00
+  with_faults virNodeDeviceReAttach#1=signal recover vm
+  assert_status 5
+  assert_stdout_empty
+  assert_stderr_has "interrupted before 1 of 2 cards were recovered; run the command again"
+  succeed recover vm
+  assert_as_before
 }
 
 check "an attach killed before a call: recover undoes it" before_a_call
@@ -183,4 +214,6 @@ check "recover undoes each of several attaches" several_cards
 check "recover --dry-run prints what it would do, and touches nothing" dry_run
 check "recover reports what it recovered" reported
 check "recover has libvirt own a function again that QEMU has" forgotten
+check "recover has libvirt own an unassigned function again that QEMU has" unassigned_forgotten
+check "a recover that a signal ends says which cards it left" interrupted
 finish

@@ -197,6 +197,18 @@ live_then_config() {
   assert_drivers "$on_nic"
 }
 
+# The alias of the live card is not the one that the person asks for.
+alias_for_the_next_start() {
+  plugged_host
+  on_fake attach --dry-run --config vm 01:00
+  sed '1,/<\/source>/s,</source>,&<alias name="ua-mine"/>,' "$scratch/stdout" >"$scratch/card.xml"
+  succeed attach --persistent --slot 03:00 --file "$scratch/card.xml" vm
+  next_start >"$scratch/next"
+  [ "$(grep -c '<alias name="ua-' "$scratch/next")" -eq 1 ] \
+    || fail "the persistent XML has another alias"
+  grep -q '<alias name="ua-mine"/>' "$scratch/next" || fail "the persistent XML lacks the alias"
+}
+
 # Two domains, and each has its own card.
 two_domains() {
   plugged_host
@@ -258,6 +270,7 @@ check "--file takes what --dry-run prints" round_trip
 check "--persistent changes the running domain and its persistent XML" persistent
 check "--config changes the persistent XML only" config
 check "--persistent after a live attach, and a detach with --live" live_then_config
+check "--persistent after a live attach writes the alias of the document" alias_for_the_next_start
 check "two domains with a card each" two_domains
 check "two cards of one domain" two_cards
 check "a domain by its id and by its UUID" by_id_and_uuid

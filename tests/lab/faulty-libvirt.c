@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Stands between virt-mfplug and libvirt (LD_PRELOAD) and has one of the calls
- * that change something fail: number FAULT_AT, counted from 1, before it
- * reaches libvirt, or with FAULT_AFTER set when it has been done already.
- * FAULT_LOG, if set, is a file that gets a line for each such call.
+ * A library for LD_PRELOAD that makes one of virt-mfplug's calls to libvirt
+ * fail. It counts only calls that change something. FAULT_AT is the number of
+ * the call, from 1. The call fails before it reaches libvirt or, if
+ * FAULT_AFTER is set, after libvirt has done it. If FAULT_LOG is set, the
+ * library appends a line for each such call to that file.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Notes the call of @name, and tells whether it is the one. */
+/* Counts and logs the call of @name. Returns true if this call is to fail. */
 static bool
 is_chosen (const char *name)
 {
@@ -33,12 +34,12 @@ is_chosen (const char *name)
 }
 
 static bool
-is_after (void)
+fails_afterwards (void)
 {
   return getenv ("FAULT_AFTER") != NULL;
 }
 
-/* An error of libvirt's own making. */
+/* Has libvirt set an error: virDomainGetName() does not accept NULL. */
 static int
 fail (void)
 {
@@ -51,7 +52,7 @@ fail (void)
   {                                                                                               \
     int (*real) parameters = (int (*) parameters) dlsym (RTLD_NEXT, #name);                       \
     bool chosen = is_chosen (#name);                                                              \
-    int result = chosen && !is_after () ? -1 : real arguments;                                    \
+    int result = chosen && !fails_afterwards () ? -1 : real arguments;                            \
                                                                                                   \
     return chosen ? fail () : result;                                                             \
   }
@@ -71,7 +72,7 @@ FAULTY (virDomainDetachDeviceFlags, (virDomainPtr domain, const char *xml, unsig
 FAULTY (virDomainDetachDeviceAlias, (virDomainPtr domain, const char *alias, unsigned int flags),
         (domain, alias, flags))
 
-/* Only commands that change something count. */
+/* Only commands that change something count: device_add and device_del. */
 int
 virDomainQemuMonitorCommand (virDomainPtr domain, const char *command, char **answer,
                              unsigned int flags)
@@ -80,7 +81,7 @@ virDomainQemuMonitorCommand (virDomainPtr domain, const char *command, char **an
       = (int (*) (virDomainPtr, const char *, char **, unsigned int)) dlsym (
           RTLD_NEXT, "virDomainQemuMonitorCommand");
   bool chosen = strstr (command, "\"device_") && is_chosen (command);
-  int result = chosen && !is_after () ? -1 : real (domain, command, answer, flags);
+  int result = chosen && !fails_afterwards () ? -1 : real (domain, command, answer, flags);
 
   if (!chosen)
     return result;

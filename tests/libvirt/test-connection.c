@@ -319,6 +319,60 @@ test_an_earlier_signal_prevents_no_reconnecting (World *world, gconstpointer dat
   assert_interrupted_once (world);
 }
 
+/* Breaks every connection after a call whose name begins so. */
+typedef struct
+{
+  Fake *fake;
+  const char *prefix;
+} Breaker;
+
+static void
+break_after (gpointer data, const char *function, const char *object G_GNUC_UNUSED,
+             gint64 duration G_GNUC_UNUSED)
+{
+  const Breaker *breaker = data;
+
+  if (g_str_has_prefix (function, breaker->prefix))
+    fake_break_connections (breaker->fake);
+}
+
+static void
+test_dropped_connections_are_given_up (World *world, gconstpointer data G_GNUC_UNUSED)
+{
+  Breaker breaker = { world->fake, "virConnectOpen" };
+  gint64 before;
+
+  world_connect (world);
+  world->call_trace = (MfpCallTrace){ .call = break_after, .data = &breaker };
+  fake_break_connections (world->fake);
+  before = fake_now (world->fake);
+  assert_fails (world, read_function, MFP_ERROR_DISCONNECTED,
+                "libvirt accepts a connection and drops it at once; gave up after 30 s");
+  g_assert_cmpint (fake_now (world->fake) - before, <, RECONNECT_LIMIT + G_TIME_SPAN_SECOND);
+}
+
+static void
+assert_lost (GPtrArray *(*read) (MfpLibvirt *libvirt, GError **error), World *world)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (read (world->libvirt, &error));
+  assert_error (error, MFP_ERROR_REFUSED, "the connection to libvirt was lost, and opened again");
+}
+
+/* Handles of a broken connection are of no use on the new one. */
+static void
+test_listed_handles_do_not_outlive_their_connection (World *world,
+                                                     gconstpointer data G_GNUC_UNUSED)
+{
+  Breaker breaker = { world->fake, "virConnectListAll" };
+
+  world_connect (world);
+  world->call_trace = (MfpCallTrace){ .call = break_after, .data = &breaker };
+  assert_lost (mfp_domains_read_others, world);
+  assert_lost (mfp_node_devices_read_all, world);
+}
+
 static void
 test_reconnecting_hangs (World *world, gconstpointer data G_GNUC_UNUSED)
 {
@@ -422,6 +476,10 @@ add_breaking_tests (void)
              test_a_signal_does_not_end_reconnecting);
   world_add ("/connection/an-earlier-signal-does-not-prevent-reconnecting", NULL,
              test_an_earlier_signal_prevents_no_reconnecting);
+  world_add ("/connection/connections-that-are-dropped-at-once-are-given-up", NULL,
+             test_dropped_connections_are_given_up);
+  world_add ("/connection/listed-handles-do-not-outlive-it", NULL,
+             test_listed_handles_do_not_outlive_their_connection);
   world_add ("/connection/an-opening-that-hangs-while-reconnecting-is-the-last-call", NULL,
              test_reconnecting_hangs);
 }

@@ -171,15 +171,38 @@ test_no_such_domain (World *world, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+assert_persistent (World *world, const char *name, gboolean expected)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean persistent = !expected, asked;
+
+  open_only (world);
+  choose (world, name);
+  asked = mfp_domain_is_persistent (world->libvirt, &persistent, &error);
+  g_assert_no_error (error);
+  g_assert_true (asked);
+  g_assert_cmpint (persistent, ==, expected);
+  g_clear_pointer (&world->libvirt, mfp_libvirt_free);
+}
+
+static void
 test_persistence (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  open_only (world);
-  choose (world, "brief");
-  g_assert_false (mfp_domain_is_persistent (world->libvirt));
-  g_clear_pointer (&world->libvirt, mfp_libvirt_free);
+  assert_persistent (world, "brief", FALSE);
+  assert_persistent (world, "vm", TRUE);
+}
+
+static void
+test_persistence_unknown (World *world, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean persistent;
+
   open_only (world);
   choose (world, "vm");
-  g_assert_true (mfp_domain_is_persistent (world->libvirt));
+  fake_fault (world->fake, "virDomainIsPersistent", 1, FAKE_ERROR_BEFORE);
+  g_assert_false (mfp_domain_is_persistent (world->libvirt, &persistent, &error));
+  assert_error (error, MFP_ERROR_FAILED, "injected failure");
 }
 
 /* ---- a domain that ended ---- */
@@ -501,6 +524,8 @@ add_domain_tests (void)
   world_add ("/domain/it-is-chosen-by-its-uuid", NULL, test_a_domain_is_chosen_by_uuid);
   world_add ("/domain/an-unknown-name-is-refused", NULL, test_no_such_domain);
   world_add ("/domain/only-a-defined-one-is-persistent", transient, test_persistence);
+  world_add ("/domain/whether-it-is-persistent-may-be-unknown", transient,
+             test_persistence_unknown);
   world_add ("/domain/a-transient-one-that-ended-is-gone", transient,
              test_a_transient_domain_that_ended_is_gone);
   world_add ("/domain/a-persistent-one-that-ended-is-gone-for-calls-about-a-running-one", NULL,

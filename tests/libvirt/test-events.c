@@ -201,6 +201,20 @@ test_a_rejection_ends_the_wait_once (World *world, gconstpointer data G_GNUC_UNU
 }
 
 static void
+test_another_rejection_does_not_hide_it (World *world, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *rejected = NULL;
+
+  connect_with_card (world);
+  listen (world);
+  fake_reject_removal (world->fake, "vm");
+  request_removal (world);
+  g_assert_cmpint (wait_for (world, "ua-other", TICK, LONG), ==, TICK);
+  wait_with (world, "ua-0", LONG, LONG, &rejected, NULL);
+  g_assert_cmpstr (rejected, ==, "ua-0");
+}
+
+static void
 test_another_event_does_not_end_the_wait (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   connect_with_card (world);
@@ -356,6 +370,8 @@ main (int argc, char **argv)
   world_add ("/events/all-of-no-aliases-are-removed", NULL,
              test_nothing_is_removed_when_nothing_is_asked_about);
   world_add ("/events/a-rejection-ends-one-wait", NULL, test_a_rejection_ends_the_wait_once);
+  world_add ("/events/a-rejection-is-kept-while-others-are-awaited", NULL,
+             test_another_rejection_does_not_hide_it);
   world_add ("/events/another-event-does-not-end-the-wait", NULL,
              test_another_event_does_not_end_the_wait);
   world_add ("/events/a-tick-ends-the-wait", NULL, test_a_tick_ends_the_wait);

@@ -290,9 +290,8 @@ set_user_alias (MfpCard *card, guint index, const char *alias)
 {
   MfpFunction *function = g_ptr_array_index (card->functions, index);
 
-  g_free (function->alias);
-  function->alias = g_strdup (alias);
-  function->user_alias = TRUE;
+  g_free (function->user_alias);
+  function->user_alias = g_strdup (alias);
 }
 
 static void

@@ -56,9 +56,8 @@ card_of (const char *text)
       function->managed = strchr (words[i], 'u') == NULL;
       if (function->take)
         function->driver = g_strdup ("e1000e");
-      function->user_alias = strchr (words[i], 'a') != NULL;
-      if (function->user_alias)
-        function->alias = g_strdup_printf ("ua-own-%u", host.function);
+      if (strchr (words[i], 'a'))
+        function->user_alias = g_strdup_printf ("ua-own-%u", host.function);
     }
   if (card->functions->len > 0)
     g_assert_true (mfp_card_name_functions (card, NULL));

@@ -7,9 +7,12 @@
 
 #include "base/error.h"
 #include "libvirt/domain.h"
+#include "run/poll.h"
 #include "world.h"
 
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 assert_message (const GError *error, const char *part)
@@ -230,6 +233,99 @@ test_connection_found_dead (void)
   g_assert_cmpuint (fake_count (fake, NULL), ==, 55);
   after = state_capture (fake);
   assert_same_state (after, before);
+}
+
+/* ---- signals ---- */
+
+static void
+send_signal (Fake *fake G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+  kill (getpid (), SIGINT);
+}
+
+/* A function without a driver has nothing to be reattached to, unless it was taken. */
+static void
+test_signal_before_step (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (MfpPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  fake_bind (fake, "0000:01:00.2", NULL);
+  before = state_capture (fake);
+  plan = world_plan (attach_whole);
+  fake_mend (fake);
+  fake_at_call (fake, "virNodeDeviceDetachFlags", 2, send_signal, NULL);
+  g_assert_false (world_run (plan, &told, &error));
+  assert_message (error, "interrupted\nEverything was undone.");
+  g_assert_cmpstr (told.steps->str, ==, " record claim take take <reattach <reattach <forget");
+  g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 2);
+  after = state_capture (fake);
+  assert_same_state (after, before);
+}
+
+static void
+test_signal_before_run (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  g_assert_true (connection_open (&connection, &error));
+  kill (getpid (), SIGINT);
+  g_assert_false (connection_run (&connection, plan, &told, &error));
+  g_assert_cmpstr (error->message, ==, "interrupted");
+  g_assert_cmpstr (told.steps->str, ==, "");
+}
+
+/* ---- polling ---- */
+
+static void
+ignore_wait (gpointer data G_GNUC_UNUSED, gint64 limit G_GNUC_UNUSED)
+{
+}
+
+typedef struct
+{
+  Fake *fake;
+  gint64 when;
+} Moment;
+
+static gboolean
+has_come (const MfpRun *run G_GNUC_UNUSED, MfpPhase phase G_GNUC_UNUSED, gpointer data,
+          gboolean *done, GError **error G_GNUC_UNUSED)
+{
+  const Moment *moment = data;
+
+  *done = fake_now (moment->fake) >= moment->when;
+  return TRUE;
+}
+
+/* What happens just before the limit is still seen. */
+static void
+test_last_check (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (GError) error = NULL;
+  const MfpObserver observer = { .wait = ignore_wait };
+  const MfpExecuteOptions options = { .timeout = TIMEOUT, .observer = &observer };
+  Moment moment = { .fake = fake };
+  MfpRun run = { .plan = plan, .options = &options };
+  gboolean done;
+
+  g_assert_true (connection_open (&connection, &error));
+  run.libvirt = connection.libvirt;
+  moment.when = fake_now (fake) + TIMEOUT;
+  done = mfp_poll (&run, MFP_PHASE_STRICT, &(MfpPoll){ .check = has_come, .data = &moment },
+                   &error);
+  g_assert_no_error (error);
+  g_assert_true (done);
 }
 
 /* ---- trouble with one function ---- */
@@ -518,6 +614,10 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/execute/signal/a-step-that-was-not-begun-is-not-undone",
+                   test_signal_before_step);
+  g_test_add_func ("/execute/signal/before-the-first-step-nothing-happens", test_signal_before_run);
+  g_test_add_func ("/execute/poll/checks-once-more-at-the-limit", test_last_check);
   g_test_add_func ("/execute/observer/hears-of-each-step-and-wait", test_observer);
   g_test_add_func ("/execute/undo/reattaches-without-waiting", test_undo_waits_for_nothing);
   g_test_add_func ("/execute/verify/has-nothing-to-undo", test_nothing_to_undo);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The person decides: which functions, as which guest functions, from which document, in which form of the domain.
+# The person decides: which functions become which guest functions, from which document, and whether in the running
+# domain, in the persistent XML or in both.
 set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
@@ -9,87 +10,96 @@ card=0000:01:00
 host_drivers="0:e1000e 1:e1000e 2:e1000e 3:e1000e"
 slot=0000:02:00
 
-passes "a guest runs" guest_restore unconfined
+passes "the saved guest can be restored" guest_restore unconfined
 
-# sees_card NAME FUNCTION...: the guest lists exactly these functions of such cards
-sees_card() {
+# check_guest_sees NAME FUNCTION...: asserts that the guest sees exactly these functions of cards like ours.
+check_guest_sees() {
   local name=$1
   shift
-  passes "$name: the guest sees it" wait_guest_sees "$(tr ' ' '.' <<<"$*")"
-  is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | xargs)" "$*" "$name: exactly $*"
+  passes "$name: the guest sees the functions" wait_guest_sees "$(tr ' ' '.' <<<"$*")"
+  is "$(guest_lspci | awk '/8086:10d3/ { print $1 }' | xargs)" "$*" "$name: the guest sees exactly $*"
 }
 
-# gone NAME: nothing of any card is left
-gone() {
+# check_gone NAME: asserts that no function of any card is left in the domain.
+check_gone() {
   is "$(all_cards)" "$drivers_before" "$1: every function is back on its host driver"
-  is "$(hostdevs)" "" "$1: the domain has none"
+  is "$(hostdevs)" "" "$1: the domain has no hostdev left"
   unlike "$(virsh dumpxml $DOMAIN)" "urn:virt-mfplug" "$1: no record is left"
-  passes "$1: the guest sees none" wait_guest_misses "02:00|03:00|04:00"
+  passes "$1: the guest sees none of the functions" wait_guest_misses "02:00|03:00|04:00"
 }
 all_cards() { for c in "${CARDS[@]}"; do echo "$c $(drivers "$c")"; done; }
 drivers_before=$(all_cards)
 
-# Partial
-runs 3 "partial, of one IOMMU group: refused" virt-mfplug attach $DOMAIN 01:00.0,2
-like "$errors" "0000:01:00.1 \(e1000e\), 0000:01:00.3 \(e1000e\)" "names the functions in the way and their drivers"
-like "$errors" "--rest unassigned would take" "says what --rest unassigned would do"
-is "$(drivers $card)" "$host_drivers" "and touches nothing"
-runs 0 "partial with --rest unassigned" virt-mfplug attach --slot $slot --functions 0,2 --rest unassigned $DOMAIN $card
-sees_card "partial" 02:00.0 02:00.2
-is "$(hostdevs | wc -l)" 4 "partial: the domain holds all four"
-is "$(qemu_ids | tr ' ' '\n' | grep -c ua-mfplug)" 2 "partial: QEMU has two of them"
+# Some functions of a card
+runs 3 "partial: without --rest, attach is refused" virt-mfplug attach $DOMAIN 01:00.0,2
+like "$errors" "0000:01:00.1 \(e1000e\), 0000:01:00.3 \(e1000e\)" \
+  "partial: the refusal names the other functions of the IOMMU group, and their drivers"
+like "$errors" "--rest unassigned would take" "partial: the refusal says what --rest unassigned would do"
+is "$(drivers $card)" "$host_drivers" "partial: the refusal changes nothing"
+runs 0 "partial: attach --rest unassigned succeeds" \
+  virt-mfplug attach --slot $slot --functions 0,2 --rest unassigned $DOMAIN $card
+check_guest_sees "partial" 02:00.0 02:00.2
+is "$(hostdevs | wc -l)" 4 "partial: libvirt's XML has all four functions"
+is "$(qemu_ids | tr ' ' '\n' | grep -c ua-mfplug)" 2 "partial: QEMU has two of the functions"
 
-# The golden rule
-runs 3 "detach of one function of the slot: refused" virt-mfplug detach $DOMAIN 01:00.0
-like "$errors" "not named: 0000:01:00.2" "lists what would go along"
-runs 3 "attach of all of a card attached in part: refused" virt-mfplug attach $DOMAIN $card
-like "$errors" "has a part of the card" "says so"
-runs 0 "attach of the same part again" virt-mfplug --quiet attach --functions 0,2 --rest unassigned $DOMAIN $card
-is "$output" "" "is quiet with --quiet"
-runs 0 "naming both functions is consent" virt-mfplug detach $DOMAIN 01:00.0,2
-gone "partial"
+# virt-mfplug never attaches or detaches a function that the person did not name.
+runs 3 "partial: detach of one function of the slot is refused" virt-mfplug detach $DOMAIN 01:00.0
+like "$errors" "not named: 0000:01:00.2" "partial: the refusal lists the functions that would leave as well"
+runs 3 "partial: attach of the whole card is refused" virt-mfplug attach $DOMAIN $card
+like "$errors" "has a part of the card" "partial: the refusal says that the domain has a part of the card"
+runs 0 "partial: a second attach of the same functions succeeds" \
+  virt-mfplug --quiet attach --functions 0,2 --rest unassigned $DOMAIN $card
+is "$output" "" "partial: --quiet prints nothing"
+runs 0 "partial: detach of both functions by name succeeds" virt-mfplug detach $DOMAIN 01:00.0,2
+check_gone "partial"
 
-# Mapping
-runs 3 "no function 0 and no mapping: refused" virt-mfplug attach $DOMAIN 01:00.1,3
-like "$errors" "0000:01:00.1=0,0000:01:00.3=1" "with the mapping that works"
-runs 0 "mapping" virt-mfplug attach --slot $slot --rest unassigned $DOMAIN 01:00.1=0,01:00.3=1
-sees_card "mapping" 02:00.0 02:00.1
+# A mapping from host functions to guest functions
+runs 3 "mapping: attach without a guest function 0 is refused" virt-mfplug attach $DOMAIN 01:00.1,3
+like "$errors" "0000:01:00.1=0,0000:01:00.3=1" "mapping: the refusal shows a mapping that works"
+runs 0 "mapping: attach succeeds" virt-mfplug attach --slot $slot --rest unassigned $DOMAIN 01:00.1=0,01:00.3=1
+check_guest_sees "mapping" 02:00.0 02:00.1
 is "$(hostdevs | awk '$2 == "0000:02:00.0" { print $1 }')" 0000:01:00.1 "mapping: host function 1 is guest function 0"
-runs 0 "detach by the device's name" virt-mfplug detach $DOMAIN $card
-gone "mapping"
+runs 0 "mapping: detach of the whole device succeeds" virt-mfplug detach $DOMAIN $card
+check_gone "mapping"
 
 # Several devices in one slot
-runs 0 "two devices packed into one slot" virt-mfplug attach --slot $slot $DOMAIN 03:00.0 pci_0000_04_00_0
-sees_card "packed" 02:00.0 02:00.1
-runs 3 "detach of one of the two: refused" virt-mfplug detach $DOMAIN 03:00
-runs 0 "detach of both" virt-mfplug detach $DOMAIN 03:00 04:00
-gone "packed"
+runs 0 "packed: attach of two devices into one slot succeeds" \
+  virt-mfplug attach --slot $slot $DOMAIN 03:00.0 pci_0000_04_00_0
+check_guest_sees "packed" 02:00.0 02:00.1
+runs 3 "packed: detach of one of the two devices is refused" virt-mfplug detach $DOMAIN 03:00
+runs 0 "packed: detach of both devices succeeds" virt-mfplug detach $DOMAIN 03:00 04:00
+check_gone "packed"
 
 # Documents
 virt-mfplug attach --dry-run --slot $slot $DOMAIN $card >/tmp/card.xml
 awk '/function="0x1"\/>$/ && !done { print; getline; print; print "<rom bar=\"off\"/>"; done = 1; next } { print }' /tmp/card.xml >/tmp/edited.xml
 sed 's|<rom bar="off"/>|<boot order="7"/>|' /tmp/edited.xml >/tmp/boot.xml
-runs 1 "a document that libvirt does not accept for this domain" virt-mfplug attach --file /tmp/boot.xml $DOMAIN
-like "$errors" "per-device boot elements cannot be used together with os/boot" "says what libvirt said"
-gone "refused document"
-runs 0 "an edited document" virt-mfplug attach --file /tmp/edited.xml $DOMAIN
-sees_card "document" 02:00.0 02:00.1 02:00.2 02:00.3
+runs 1 "refused document: attach fails" virt-mfplug attach --file /tmp/boot.xml $DOMAIN
+like "$errors" "per-device boot elements cannot be used together with os/boot" \
+  "refused document: the message repeats what libvirt said"
+check_gone "refused document"
+runs 0 "document: attach of an edited document succeeds" virt-mfplug attach --file /tmp/edited.xml $DOMAIN
+check_guest_sees "document" 02:00.0 02:00.1 02:00.2 02:00.3
 alias=$(hostdevs | awk '$1 == "0000:01:00.1" { print $3 }')
-like "$(qmp '{"execute":"qom-get","arguments":{"path":"/machine/peripheral/'"$alias"'","property":"rombar"}}')" '"return":0' "its <rom bar='off'/> reached QEMU for a non-zero function"
-runs 0 "the same document detaches" virt-mfplug detach --file - $DOMAIN </tmp/edited.xml
-gone "document"
+like "$(qmp '{"execute":"qom-get","arguments":{"path":"/machine/peripheral/'"$alias"'","property":"rombar"}}')" \
+  '"return":0' "document: <rom bar='off'/> of a non-zero function reaches QEMU"
+runs 0 "document: detach of the same document succeeds" virt-mfplug detach --file - $DOMAIN </tmp/edited.xml
+check_gone "document"
 
-# Both forms of the domain
-runs 0 "--persistent on a running domain" virt-mfplug attach --persistent --format json $DOMAIN $card
-like "$output" '"changed" : true' "JSON says that it changed"
+# The running domain and the persistent XML
+runs 0 "persistent: attach succeeds" virt-mfplug attach --persistent --format json $DOMAIN $card
+like "$output" '"changed" : true' "persistent: the JSON of attach says that something changed"
 live_slot=$(sed -n 's/.*"slot" : "\(.*\)",/\1/p' <<<"$output")
-is "$(hostdevs --inactive | awk '{ print $2 }' | xargs)" "$live_slot.0 $live_slot.1 $live_slot.2 $live_slot.3" "the persistent XML has the same slot"
-is "$(hostdevs --inactive | awk '{ print $4 }' | sort -u)" yes "managed, as libvirt itself can do it at a start"
-is "$(hostdevs | awk '$1 == "0000:01:00.0" { print $2 }')" "$live_slot.0" "as the running domain"
-runs 0 "once more" virt-mfplug attach --persistent --format json $DOMAIN $card
-like "$output" '"changed" : false' "JSON says that nothing changed"
-runs 0 "detach --persistent" virt-mfplug detach --persistent $DOMAIN $card
-is "$(hostdevs --inactive)" "" "the persistent XML has none"
-gone "persistent"
+is "$(hostdevs --inactive | awk '{ print $2 }' | xargs)" "$live_slot.0 $live_slot.1 $live_slot.2 $live_slot.3" \
+  "persistent: the persistent XML has the functions in the same slot"
+is "$(hostdevs --inactive | awk '{ print $4 }' | sort -u)" yes \
+  "persistent: the persistent XML has managed='yes', because at a start libvirt can take the functions itself"
+is "$(hostdevs | awk '$1 == "0000:01:00.0" { print $2 }')" "$live_slot.0" \
+  "persistent: the running domain has the functions in that slot"
+runs 0 "persistent: a second attach succeeds" virt-mfplug attach --persistent --format json $DOMAIN $card
+like "$output" '"changed" : false' "persistent: the JSON of a second attach says that nothing changed"
+runs 0 "persistent: detach succeeds" virt-mfplug detach --persistent $DOMAIN $card
+is "$(hostdevs --inactive)" "" "persistent: the persistent XML has no hostdev left"
+check_gone "persistent"
 
 done_testing

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Others at work: runs at the same time, and a device that comes into the same slot.
+# Concurrent changes: several runs of virt-mfplug at the same time, and a disk that competes for a slot.
 set -euo pipefail
 export GUEST=twin
 # shellcheck source=/dev/null
@@ -10,9 +10,10 @@ card=0000:05:00
 other=0000:06:00
 host_drivers="0:e1000e 1:e1000e"
 
-passes "a guest runs" guest_restore unconfined
+passes "the saved guest can be restored" guest_restore unconfined
 
-# Two cards and a disk at once. The disk wants the very slot that the first card chooses, a little later in each round.
+# Two cards and a disk are attached at the same time. The disk has the slot that virt-mfplug chooses first. Each round
+# attaches the disk a little later.
 truncate -s 1M "$GUEST_DIR/disk.raw"
 chmod 666 "$GUEST_DIR/disk.raw"
 disk=/tmp/disk.xml
@@ -25,10 +26,10 @@ cat >$disk <<XML
 </disk>
 XML
 
-# slot_of FILE: the guest slot that an attach reported
+# slot_of FILE: prints the guest slot that an attach reported.
 slot_of() { sed -n 's/.*guest \([0-9a-f:]*\)\.0$/\1/p' "$1"; }
 
-# in_slot CARD SLOT: both functions are there, and nothing else is
+# in_slot CARD SLOT: succeeds if the slot has both functions of the card, and no other device.
 in_slot() {
   [[ $(hostdevs | grep -c "^$1") == 2 && $(hostdevs | grep -c " $2.0 ") == 1 ]] &&
     [[ $(virsh qemu-monitor-command "$DOMAIN" --hmp info pci | grep -cE "Bus +$((16#${2:5:2})), device +0, function") == 2 ]]
@@ -36,7 +37,7 @@ in_slot() {
 
 no_disk() { ! virsh domblklist "$DOMAIN" | grep -q vda; }
 
-# Rounds of the first kind; with fewer than 20 the delay grows faster.
+# The number of rounds with a disk. With fewer than 20, the delay grows faster.
 ROUNDS=${ROUNDS:-20}
 
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -57,11 +58,12 @@ for ((round = 1; round <= ROUNDS; round++)); do
   is "$status" 0 "round $round: the second card is attached"
   [[ $status == 0 ]] || diag "$(cat /tmp/second)"
   diag "$card in $(slot_of /tmp/first), $other in $(slot_of /tmp/second), a disk in 0000:04:00: $has_disk"
-  passes "round $round: the first card is whole in its slot" in_slot $card "$(slot_of /tmp/first)"
-  passes "round $round: the second card is whole in its slot" in_slot $other "$(slot_of /tmp/second)"
+  passes "round $round: the first card is complete and alone in its slot" in_slot $card "$(slot_of /tmp/first)"
+  passes "round $round: the second card is complete and alone in its slot" in_slot $other "$(slot_of /tmp/second)"
   if [[ $has_disk == yes ]]; then
-    unlike "$(slot_of /tmp/first) $(slot_of /tmp/second)" "0000:04:00" "round $round: the disk has its slot for itself"
-    like "$(virsh domblklist "$DOMAIN")" "vda" "round $round: the disk is there"
+    unlike "$(slot_of /tmp/first) $(slot_of /tmp/second)" "0000:04:00" \
+      "round $round: no card is in the disk's slot"
+    like "$(virsh domblklist "$DOMAIN")" "vda" "round $round: the disk is in the domain"
     virsh -q detach-device "$DOMAIN" $disk --live || true
   fi
   virt-mfplug detach "$DOMAIN" $card >/tmp/first 2>&1 &
@@ -70,16 +72,17 @@ for ((round = 1; round <= ROUNDS; round++)); do
   second=$!
   status=0
   { wait $first && wait $second; } || status=$?
-  is "$status" 0 "round $round: both are detached at once"
+  is "$status" 0 "round $round: two concurrent detaches succeed"
   [[ $status == 0 ]] || diag "$(cat /tmp/first /tmp/second)"
-  is "$(drivers $card) $(drivers $other)" "$host_drivers $host_drivers" "round $round: every function is back"
-  is "$(hostdevs)" "" "round $round: the domain has none"
-  wait_guest no_disk || diag "the disk stays"
+  is "$(drivers $card) $(drivers $other)" "$host_drivers $host_drivers" \
+    "round $round: every function is on its host driver"
+  is "$(hostdevs)" "" "round $round: the domain has no hostdev left"
+  wait_guest no_disk || diag "the disk is still in the domain"
 done
 
-# One card, two detaches
+# Two concurrent detaches of one card
 for round in 1 2 3; do
-  runs 0 "detached twice, round $round: attach" virt-mfplug attach "$DOMAIN" $card
+  runs 0 "detached twice, round $round: attach succeeds" virt-mfplug attach "$DOMAIN" $card
   virt-mfplug detach "$DOMAIN" $card >/tmp/first 2>&1 &
   first=$!
   virt-mfplug detach "$DOMAIN" $card >/tmp/second 2>&1 &
@@ -89,9 +92,10 @@ for round in 1 2 3; do
   wait $second || two=$?
   diag "$one: $(cat /tmp/first)"
   diag "$two: $(cat /tmp/second)"
-  like "$(cat /tmp/first /tmp/second)" "Detached from domain" "detached twice, round $round: one does it"
-  like "$(cat /tmp/first /tmp/second)" "another virt-mfplug detached the card|Nothing of it is attached" "detached twice, round $round: the other says so"
-  is "$(card_place $card)" out "detached twice, round $round: the card is back"
+  like "$(cat /tmp/first /tmp/second)" "Detached from domain" "detached twice, round $round: one run detaches the card"
+  like "$(cat /tmp/first /tmp/second)" "another virt-mfplug detached the card|Nothing of it is attached" \
+    "detached twice, round $round: the other run says that the card is already detached"
+  is "$(card_place $card)" out "detached twice, round $round: the card is back on the host"
   unlike "$(virsh dumpxml "$DOMAIN")" "urn:virt-mfplug" "detached twice, round $round: no record is left"
 done
 

@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The rules that the fake libvirt of the fault tests keeps are those of the real libvirt, QEMU and kernel: test-rules tries
-# them on the fake, and the same rules are tried here. RULES="-p /rules/NAME" tries one.
+# The real libvirt, QEMU and kernel follow the same rules as the fake libvirt of the fault tests. test-rules tests the
+# rules on the fake, and this scenario tests them on the real libvirt. RULES="-p /rules/NAME" selects one rule.
 set -euo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
 
 if ! command -v test-rules-on-libvirt >/dev/null; then
-  skip "the rules" "LAB_PROGRAMS names no test-rules-on-libvirt"
+  skip "the real libvirt follows the rules of the fake" "LAB_PROGRAMS does not name test-rules-on-libvirt"
   done_testing
 fi
-passes "a guest runs" guest_restore unconfined
+passes "the saved guest can be restored" guest_restore unconfined
 devices_before=$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')
 defined_before=$(virsh dumpxml --inactive $DOMAIN)
 
-# shellcheck disable=SC2086 # RULES are words
+# shellcheck disable=SC2086 # RULES is a list of words
 status=0 stated=none seen=0
 while IFS= read -r line; do
   case $line in
@@ -26,14 +26,14 @@ while IFS= read -r line; do
     *) diag "${line#\# }" ;;
   esac
 done < <(test-rules-on-libvirt --connect qemu:///system ${RULES:-} $DOMAIN 0000:01:00 0000:03:00 0000:02:00 2>/dev/null || echo "status:$?")
-is "$seen $status" "$stated 0" "the program ran to its end"
+is "$seen $status" "$stated 0" "test-rules-on-libvirt finishes and succeeds"
 
-is "$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')" "$devices_before" "the domain is as it was"
-is "$(virsh dumpxml --inactive $DOMAIN)" "$defined_before" "its persistent form too"
+is "$(virsh dumpxml $DOMAIN | sed -n '/<devices>/,$p')" "$devices_before" "the running domain is as before"
+is "$(virsh dumpxml --inactive $DOMAIN)" "$defined_before" "the persistent XML is as before"
 for card in "${CARDS[@]}"; do
-  passes "$card is on its host driver" all_drivers "$card" $HOST_DRIVER
+  passes "every function of $card is on its host driver" all_drivers "$card" $HOST_DRIVER
 done
-passes "the guest lives" guest_fresh
-unlike "$(guest_lspci)" "8086:10d3" "and sees no card"
+passes "the guest is alive" wait_heartbeat
+unlike "$(guest_lspci)" "8086:10d3" "the guest sees no card"
 
 done_testing
