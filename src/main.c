@@ -96,17 +96,61 @@ run_command (MfpInvocation *invocation)
   return EXIT_SUCCESS;
 }
 
+/* The program's own options. */
+typedef struct
+{
+  char *uri;
+  int quiet;
+  int verbose;
+  int version;
+  int help;
+} Options;
+
+/* @result: what popt returned last when it read the words of @context. */
+static int
+run (poptContext context, int result, const Options *options, MfpInvocation *invocation)
+{
+  if (result < -1)
+    {
+      g_autoptr (GError) error
+          = g_error_new (MFP_ERROR, MFP_ERROR_USAGE, "%s: %s",
+                         poptBadOption (context, POPT_BADOPTION_NOALIAS), poptStrerror (result));
+
+      return finish_with_error (invocation, error);
+    }
+  if (options->version)
+    {
+      printf ("virt-mfplug %s\n", VERSION);
+      return EXIT_SUCCESS;
+    }
+  if (options->help || !invocation->words)
+    {
+      print_help (context, options->help ? stdout : stderr);
+      return options->help ? EXIT_SUCCESS : MFP_ERROR_USAGE;
+    }
+  return run_command (invocation);
+}
+
+static void
+prepare_process (void)
+{
+  /* Not LC_ALL: numbers have the same form in every language. */
+  setlocale (LC_CTYPE, "");
+  setlocale (LC_MESSAGES, "");
+  signal (SIGPIPE, SIG_IGN); /* a reader who has gone must not end a run between two steps */
+}
+
 int
 main (int argc, char **argv)
 {
-  char *uri = NULL;
-  int quiet = 0, verbose = 0, version = 0, help = 0;
+  Options options = { 0 };
   const struct poptOption table[] = {
-    { "connect", 'c', POPT_ARG_STRING, &uri, 0, "hypervisor connection URI", "URI" },
-    { "quiet", 'q', POPT_ARG_NONE, &quiet, 0, "print nothing but errors", NULL },
-    { "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "print each step and each libvirt call", NULL },
-    { "version", 'V', POPT_ARG_NONE, &version, 0, "print the version", NULL },
-    { "help", 'h', POPT_ARG_NONE, &help, 0, "show this help", NULL },
+    { "connect", 'c', POPT_ARG_STRING, &options.uri, 0, "hypervisor connection URI", "URI" },
+    { "quiet", 'q', POPT_ARG_NONE, &options.quiet, 0, "print nothing but errors", NULL },
+    { "verbose", 'v', POPT_ARG_NONE, &options.verbose, 0,
+      "print each step and each libvirt call", NULL },
+    { "version", 'V', POPT_ARG_NONE, &options.version, 0, "print the version", NULL },
+    { "help", 'h', POPT_ARG_NONE, &options.help, 0, "show this help", NULL },
     POPT_TABLEEND,
   };
   poptContext context;
@@ -116,43 +160,24 @@ main (int argc, char **argv)
   g_auto (GStrv) words = NULL;
   int result, status;
 
-  /* Not LC_ALL: numbers have the same form in every language. */
-  setlocale (LC_CTYPE, "");
-  setlocale (LC_MESSAGES, "");
-  signal (SIGPIPE, SIG_IGN); /* a reader who has gone must not end a run between two steps */
+  prepare_process ();
   context = poptGetContext (NULL, argc, (const char **) argv, table, POPT_CONTEXT_POSIXMEHARDER);
   poptSetOtherOptionHelp (context, "[OPTION...] COMMAND ...");
   while ((result = poptGetNextOpt (context)) >= 0)
     ;
   words = g_strdupv ((GStrv) poptGetArgs (context));
-  console = mfp_console_for_stderr (quiet, verbose);
+  console = mfp_console_for_stderr (options.quiet, options.verbose);
   step_log = mfp_step_log_new ();
   invocation = (MfpInvocation){
-    .uri = uri, .quiet = quiet, .words = words, .console = console, .step_log = step_log
+    .uri = options.uri,
+    .quiet = options.quiet,
+    .words = words,
+    .console = console,
+    .step_log = step_log,
   };
-  if (result < -1)
-    {
-      g_autoptr (GError) error
-          = g_error_new (MFP_ERROR, MFP_ERROR_USAGE, "%s: %s",
-                         poptBadOption (context, POPT_BADOPTION_NOALIAS), poptStrerror (result));
-
-      status = finish_with_error (&invocation, error);
-    }
-  else if (version)
-    {
-      printf ("virt-mfplug %s\n", VERSION);
-      status = EXIT_SUCCESS;
-    }
-  else if (help || !invocation.words)
-    {
-      print_help (context, help ? stdout : stderr);
-      status = help ? EXIT_SUCCESS : MFP_ERROR_USAGE;
-    }
-  else
-    status = run_command (&invocation);
-
+  status = run (context, result, &options, &invocation);
   poptFreeContext (context);
-  g_free (uri);
+  g_free (options.uri);
   status = check_output (status);
   /* Libraries that clean up at exit may crash over the thread that is left in a call. */
   if (invocation.left_in_call)

@@ -2,6 +2,9 @@
 #include "config.h"
 
 #include "common.h"
+#include "model/qmp.h"
+
+#include <json-glib/json-glib.h>
 
 char *
 test_load (const char *directory, const char *name)
@@ -45,22 +48,30 @@ test_address (const char *text)
   return address;
 }
 
+GArray *
+test_addresses (const char *text)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  g_auto (GStrv) words = g_strsplit (text, " ", -1);
+
+  for (guint i = 0; words[i]; i++)
+    {
+      MfpPciAddress address = test_address (words[i]);
+
+      g_array_append_val (addresses, address);
+    }
+  return addresses;
+}
+
 MfpHostFunction *
 test_host_function (const char *address, const char *driver, int group, const char *members)
 {
   MfpHostFunction *function = g_new0 (MfpHostFunction, 1);
-  g_auto (GStrv) words = g_strsplit (members, " ", -1);
 
   function->address = test_address (address);
   function->driver = g_strdup (driver);
   function->iommu_group = group;
-  function->group = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  for (guint i = 0; words[i]; i++)
-    {
-      MfpPciAddress member = test_address (words[i]);
-
-      g_array_append_val (function->group, member);
-    }
+  function->group = test_addresses (members);
   return function;
 }
 
@@ -68,6 +79,12 @@ GPtrArray *
 test_host_list (void)
 {
   return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
+}
+
+GPtrArray *
+test_guest_list (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
 }
 
 MfpCard *
@@ -104,6 +121,17 @@ test_selections (const char *devices)
   return selections;
 }
 
+GPtrArray *
+test_qemu_devices (const char *members)
+{
+  g_autofree char *answer = g_strdup_printf ("{\"return\":[{\"devices\":[%s]}]}", members);
+  g_autoptr (GError) error = NULL;
+  GPtrArray *devices = mfp_qmp_parse_pci (answer, &error);
+
+  g_assert_no_error (error);
+  return devices;
+}
+
 char *
 test_describe_card (const MfpCard *card)
 {
@@ -121,6 +149,22 @@ test_describe_card (const MfpCard *card)
         g_string_append_printf (text, "%d", function->guest_function);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+void
+test_assert_json (const char *actual, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) actual_node = json_from_string (actual, &error);
+  g_autoptr (JsonNode) expected_node = NULL;
+
+  g_assert_no_error (error);
+  g_assert_nonnull (actual_node);
+  expected_node = json_from_string (expected, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (expected_node);
+  if (!json_node_equal (actual_node, expected_node))
+    g_assert_cmpstr (actual, ==, expected);
 }
 
 void

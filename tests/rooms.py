@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each folder of src/ is a room. Says which includes go against the order of the rooms."""
+"""Checks the includes of src/. Each folder is a room, and may include only certain rooms."""
 
 import pathlib
 import re
@@ -19,7 +19,7 @@ ROOMS = {
 }
 ROOMS["main.c"] = ROOMS["commands"]
 
-# Where the headers of a library may be included.
+# Which rooms may include the headers of a library.
 LIBRARIES = {
     "libvirt/": {"libvirt"},
     "libxml/": {"base", "model"},
@@ -27,14 +27,14 @@ LIBRARIES = {
     "popt.h": {"commands", "main.c"},
 }
 
-# Headers for their own room only.
-PRIVATE = {"libvirt/connection-private.h", "libvirt/events-private.h", "libvirt/worker.h"}
+# Headers that only their own room may include.
+PRIVATE = {"libvirt/connection-private.h", "libvirt/reports.h", "libvirt/worker.h"}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 
 
 def judge_own(room, header, src):
-    """Why a file of @room must not include "header", or None."""
+    """Why a file of @room must not include "@header", or None."""
     if header == "config.h":
         return None
     other = header.split("/")[0]
@@ -48,6 +48,7 @@ def judge_own(room, header, src):
 
 
 def judge_library(room, header):
+    """Why a file of @room must not include <@header>, or None."""
     for prefix, rooms in LIBRARIES.items():
         if header.startswith(prefix) and room not in rooms:
             return f"only {' and '.join(sorted(rooms))} may include <{header}>"
@@ -71,12 +72,12 @@ def check_file(src, path):
 
 
 def check(src):
-    """All that is wrong with the tree @src: (files, messages)."""
+    """The number of files of the tree @src, and a message for each wrong include."""
     paths = sorted(path for path in src.rglob("*") if path.suffix in (".c", ".h"))
     return len(paths), [message for path in paths for message in check_file(src, path)]
 
 
-# A file, what it includes, and what is said of that; None: nothing.
+# A file, what it includes, and the expected message; None: the include is right.
 EXAMPLES = [
     ("base/text.c", '"model/card.h"', "src/base/text.c:2: base must not include model"),
     ("model/card.c", '"plan/plan.h"', "src/model/card.c:2: model must not include plan"),
@@ -127,16 +128,16 @@ def report(number, claim, messages):
 def main():
     failures = 0
     for number, (name, include, wanted) in enumerate(EXAMPLES, 1):
-        said = check_example(name, include)
-        right = len(said) == (wanted is not None) and all(s.startswith(wanted) for s in said)
-        verdict = "allowed" if wanted is None else "found"
+        found = check_example(name, include)
+        right = len(found) == (wanted is not None) and all(m.startswith(wanted) for m in found)
+        verdict = "accepted" if wanted is None else "refused"
         report(number, f"{include} in {name} is {verdict}",
-               [] if right else [f"it says {said}, not {wanted}"])
+               [] if right else [f"the messages are {found}, not {wanted}"])
         failures += not right
     count, messages = check(pathlib.Path(__file__).resolve().parent.parent / "src")
     if count == 0:
-        messages = ["there are no files"]
-    report(len(EXAMPLES) + 1, "no file of src/ includes what its room must not", messages)
+        messages = ["src/ has no files"]
+    report(len(EXAMPLES) + 1, "each file of src/ includes only what its room may", messages)
     print(f"1..{len(EXAMPLES) + 1}")
     sys.exit(1 if failures or messages else 0)
 

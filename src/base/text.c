@@ -16,6 +16,18 @@ mfp_shell_word (const char *word)
   return g_strconcat (word[0] == '-' ? "-- " : "", quoted, NULL);
 }
 
+void
+mfp_append_item (GString *list, const char *format, ...)
+{
+  va_list args;
+
+  if (list->len > 0)
+    g_string_append (list, ", ");
+  va_start (args, format);
+  g_string_append_vprintf (list, format, args);
+  va_end (args);
+}
+
 char *
 mfp_printable (const char *text)
 {

@@ -441,7 +441,7 @@ lost_slot (const MfpSession *session, const MfpCard *card, const GError *failure
 
 static char *
 report_attach (const MfpSession *session, const MfpInvocation *invocation, const MfpCard *card,
-        gboolean changed)
+               gboolean changed)
 {
   return mfp_run_plan_report (
       session, invocation, (MfpReport){ .command = "attach", .changed = changed, .card = card });

@@ -53,7 +53,7 @@ ask_qemu (MfpInvocation *invocation, const MfpCommonOptions *options, const char
 /* Reads the domain that @options mean. The connection is closed again. */
 static MfpGuest *
 read_listed_guest (MfpInvocation *invocation, const MfpCommonOptions *options, const char *domain,
-            GError **error)
+                   GError **error)
 {
   g_autoptr (MfpSession) session
       = mfp_session_open (invocation, options, MFP_ACCESS_READ, domain, error);

@@ -89,8 +89,7 @@ mfp_options_parse (MfpInvocation *invocation, const struct poptOption *table, co
 
 gboolean
 mfp_options_check_words (const char *command, const GStrv arguments,
-                         const MfpCommonOptions *options,
-                 GError **error)
+                         const MfpCommonOptions *options, GError **error)
 {
   gboolean has_devices = arguments[0] && arguments[1];
 

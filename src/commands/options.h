@@ -69,4 +69,4 @@ gboolean mfp_options_parse (MfpInvocation *invocation, const struct poptOption *
 
 /* Whether @arguments are a domain, and devices unless --file has them. */
 gboolean mfp_options_check_words (const char *command, const GStrv arguments,
-                          const MfpCommonOptions *options, GError **error);
+                                  const MfpCommonOptions *options, GError **error);

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "commands/run-plan.h"
 #include "libvirt/node-devices.h"
 
@@ -68,6 +69,14 @@ read_selected (MfpSession *session, const GArray *selections, GError **error)
 }
 
 static char *
+describe_plan (const MfpPlan *plan)
+{
+  g_autofree char *steps = mfp_plan_describe (plan);
+
+  return g_strconcat (steps, MFP_PLAN_LAST_LINE, NULL);
+}
+
+static char *
 reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOptions *options,
          const GArray *selections, GError **error)
 {
@@ -78,12 +87,27 @@ reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOp
   if (!plan || (any && !check_free (session, functions, error)))
     return NULL;
   if (options->dry_run)
-    return any ? mfp_plan_describe (plan) : g_strdup ("");
+    return any ? describe_plan (plan) : g_strdup ("");
   if (any && !mfp_run_plan (session, invocation, options, plan, error))
     return NULL;
   return mfp_run_plan_report (
       session, invocation,
       (MfpReport){ .command = "reclaim", .changed = any, .card = plan->card });
+}
+
+/* The command that does the same: "reclaim 01:00 02:00"; the caller frees. */
+static char *
+format_command (const GStrv devices)
+{
+  g_autoptr (GString) command = g_string_new ("reclaim");
+
+  for (guint i = 0; devices[i]; i++)
+    {
+      g_autofree char *word = mfp_shell_word (devices[i]);
+
+      g_string_append_printf (command, " %s", word);
+    }
+  return g_string_free (g_steal_pointer (&command), FALSE);
 }
 
 char *
@@ -100,7 +124,7 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
     POPT_TABLEEND,
   };
   g_auto (GStrv) arguments = NULL;
-  g_autofree char *help = NULL;
+  g_autofree char *help = NULL, *remedy = NULL;
   g_autoptr (GArray) selections = NULL;
   g_autoptr (MfpSession) session = NULL;
 
@@ -116,8 +140,9 @@ mfp_cmd_reclaim (MfpInvocation *invocation, GError **error)
   selections = mfp_selection_parse ((const char *const *) arguments, NULL, error);
   if (!selections)
     return NULL;
+  remedy = format_command (arguments);
   session = mfp_session_connect (invocation, &options,
-                                 options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE,
-                                 "reclaim, with the same devices", error);
+                                 options.dry_run ? MFP_ACCESS_READ : MFP_ACCESS_CHANGE, remedy,
+                                 error);
   return session ? reclaim (session, invocation, &options, selections, error) : NULL;
 }

@@ -68,7 +68,8 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
         complete = complete && g_hash_table_contains (devices, function->alias);
       if (!device && g_hash_table_contains (devices, function->alias))
         g_ptr_array_add (finding->lost, function);
-      /* libvirt can hold again what it thinks unassigned, not function 0. */
+      /* libvirt can own a non-zero function again as unassigned; function 0 has to have its
+       * address. */
       if (function->guest_function == 0)
         complete = complete && device && device->has_address;
     }
@@ -151,6 +152,7 @@ describe_plans (const GPtrArray *plans)
 
       g_string_append (text, steps);
     }
+  g_string_append (text, MFP_PLAN_LAST_LINE);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

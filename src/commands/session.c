@@ -146,7 +146,8 @@ any_on_vfio (const GPtrArray *functions)
   return FALSE;
 }
 
-/* The functions of a running guest are on VFIO. */
+/* Only a function on VFIO can be in a running guest: without one the domains need not be
+ * read. */
 gboolean
 mfp_session_check_others (MfpSession *session, const GPtrArray *functions, GError **error)
 {

@@ -69,7 +69,8 @@ trace_calls (const MfpLibvirt *libvirt, const MfpJob *job)
     {
       const MfpCallMade *call = &g_array_index (job->calls, MfpCallMade, i);
 
-      libvirt->trace->call (libvirt->trace->data, call->function, job->subject, call->duration);
+      libvirt->trace->call (libvirt->trace->data, call->function,
+                            job->command ? job->command : job->subject, call->duration);
     }
 }
 
@@ -99,8 +100,9 @@ mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer 
     {
       libvirt->hung = TRUE;
       *libvirt->left_in_call = TRUE;
-      return !(is_over && !mfp_libvirt_check_interrupt (libvirt, error))
-             && fail_hung (libvirt, job, error);
+      if (is_over && !mfp_libvirt_check_interrupt (libvirt, error))
+        return FALSE;
+      return fail_hung (libvirt, job, error);
     }
   trace_calls (libvirt, job);
   libvirt->lost = libvirt->lost || job->lost || job->unsent;

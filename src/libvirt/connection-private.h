@@ -44,8 +44,8 @@ struct _MfpLibvirt
 };
 
 /* Has the worker do @job on the connection that the job names. @is_over: (nullable): asked
- * with @libvirt; ends the wait with MFP_ERROR_INTERRUPTED. TRUE also if the connection had
- * died before, see MfpJob. */
+ * with @libvirt; ends the wait with MFP_ERROR_INTERRUPTED. Also returns TRUE, with
+ * @job->unsent set, if the connection was dead before the job began. */
 gboolean mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer data),
                          GError **error);
 
@@ -60,3 +60,7 @@ gboolean mfp_libvirt_call (MfpLibvirt *libvirt, MfpJob *job, GError **error);
 /* The same for a job about the chosen domain. MFP_ERROR_DOMAIN_GONE: it was transient and
  * is no more, or, for a job about a running domain, it does not run any more. */
 gboolean mfp_libvirt_call_domain (MfpLibvirt *libvirt, MfpJob *job, GError **error);
+
+/* A function of jobs (domain.c): the answer is the XML of the job's domain, as its flags
+ * say. */
+gboolean mfp_job_get_domain_xml (MfpJob *job);

@@ -207,7 +207,8 @@ try_call (MfpLibvirt *libvirt, MfpJob *job, gboolean of_domain, gboolean *again,
     use_domain (libvirt, job);
   done = mfp_libvirt_do (libvirt, job, NULL, error);
   *again = done && job->unsent;
-  /* The worker closes the dead connection, and has to hold the last reference to it. */
+  /* Drop our reference: the last one frees the connection, and that must happen in the
+   * worker, in close_connection(). */
   if (*again && of_domain)
     g_clear_pointer (&job->domain, virDomainFree);
   return done;

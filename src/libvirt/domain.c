@@ -71,8 +71,8 @@ mfp_domain_is_persistent (MfpLibvirt *libvirt, gboolean *persistent, GError **er
 
 /* ---- its XML ---- */
 
-static gboolean
-get_xml (MfpJob *job)
+gboolean
+mfp_job_get_domain_xml (MfpJob *job)
 {
   job->answer = MFP_CALL (job, virDomainGetXMLDesc, job->domain, job->flags);
   return job->answer || mfp_job_fail (job);
@@ -81,7 +81,7 @@ get_xml (MfpJob *job)
 MfpGuest *
 mfp_domain_read (MfpLibvirt *libvirt, MfpForm form, GError **error)
 {
-  g_autoptr (MfpJob) job = mfp_job_new (get_xml, libvirt->name);
+  g_autoptr (MfpJob) job = mfp_job_new (mfp_job_get_domain_xml, libvirt->name);
 
   job->flags = form == MFP_CONFIG ? VIR_DOMAIN_XML_INACTIVE : 0;
   return mfp_libvirt_call_domain (libvirt, job, error) ? mfp_guest_parse (job->answer, error)

@@ -26,20 +26,13 @@ list_running (MfpJob *job)
   return count >= 0 || mfp_job_fail (job);
 }
 
-static gboolean
-read_xml (MfpJob *job)
-{
-  job->answer = MFP_CALL (job, virDomainGetXMLDesc, job->domain, 0);
-  return job->answer || mfp_job_fail (job);
-}
-
 /* Adds @domain (transfer full), which was found on @connection, unless it has ended meanwhile:
  * then its XML is the persistent one, without an id, if it has any. */
 static gboolean
 add_guest (MfpLibvirt *libvirt, GPtrArray *guests, virConnectPtr connection, virDomainPtr domain,
            GError **error)
 {
-  g_autoptr (MfpJob) job = mfp_job_new (read_xml, virDomainGetName (domain));
+  g_autoptr (MfpJob) job = mfp_job_new (mfp_job_get_domain_xml, virDomainGetName (domain));
   g_autoptr (MfpGuest) guest = NULL;
   GError *local = NULL;
 

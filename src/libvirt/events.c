@@ -86,8 +86,7 @@ ensure_registered (MfpLibvirt *libvirt, GError **error)
     return TRUE;
   job->data = mfp_reports_ref (libvirt->reports);
   job->free_data = release_reports;
-  for (guint i = 0; i < MFP_JOB_IDS; i++)
-    job->ids[i] = MFP_NO_CALLBACK;
+  memcpy (job->ids, libvirt->callbacks, sizeof job->ids); /* none yet */
   done = mfp_libvirt_call_domain (libvirt, job, &local);
   if (!libvirt->hung)
     memcpy (libvirt->callbacks, job->ids, sizeof job->ids);

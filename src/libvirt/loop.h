@@ -7,7 +7,8 @@
 
 #include <glib.h>
 
-/* Prepares the loop, once in a process, before a connection is opened. */
+/* Prepares the loop. To be called before a connection is opened; a further call has no
+ * effect. */
 void mfp_loop_init (void);
 
 typedef struct _MfpTimer MfpTimer;

@@ -246,22 +246,9 @@ mfp_node_devices_read_slots (MfpLibvirt *libvirt, const GArray *hosts, GError **
 GPtrArray *
 mfp_node_devices_read_groups (MfpLibvirt *libvirt, const GPtrArray *functions, GError **error)
 {
-  g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  g_autoptr (GArray) others = mfp_host_functions_list_group_others (functions);
 
-  for (guint i = 0; i < functions->len; i++)
-    {
-      const MfpHostFunction *function = g_ptr_array_index (functions, i);
-
-      for (guint j = 0; j < function->group->len; j++)
-        {
-          const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
-
-          if (!mfp_host_function_find (functions, member)
-              && !mfp_pci_addresses_contain (members, member))
-            g_array_append_val (members, *member);
-        }
-    }
-  return mfp_node_devices_read (libvirt, members, error);
+  return mfp_node_devices_read (libvirt, others, error);
 }
 
 static void
@@ -414,8 +401,8 @@ read_use (MfpLibvirt *libvirt, const char *name, const GArray *functions, GError
   return g_steal_pointer (&use);
 }
 
-/* The same. A device that cannot be read is no use. An error means that there is no
- * connection to ask. */
+/* Like read_use(), but a device that cannot be read counts as no use. An error means that
+ * there is no connection to ask. */
 static MfpHostUse *
 find_use (MfpLibvirt *libvirt, const char *name, const GArray *functions, GError **error)
 {

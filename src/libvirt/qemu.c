@@ -10,7 +10,8 @@
 static gboolean
 ask (MfpJob *job)
 {
-  return MFP_CALL (job, virDomainQemuMonitorCommand, job->domain, job->text, &job->answer, 0) == 0
+  return MFP_CALL (job, virDomainQemuMonitorCommand, job->domain, job->command, &job->answer, 0)
+             == 0
          || mfp_job_fail (job);
 }
 
@@ -18,9 +19,10 @@ ask (MfpJob *job)
 static MfpJob *
 ask_qemu (MfpLibvirt *libvirt, const char *command, GError **error)
 {
-  g_autoptr (MfpJob) job = mfp_job_new (ask, command);
+  g_autofree char *name = mfp_qmp_command_name (command);
+  g_autoptr (MfpJob) job = mfp_job_new (ask, name);
 
-  job->text = g_strdup (command);
+  job->command = g_strdup (command);
   job->about_running = TRUE;
   return mfp_libvirt_call_domain (libvirt, job, error) ? g_steal_pointer (&job) : NULL;
 }

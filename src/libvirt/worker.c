@@ -45,6 +45,7 @@ job_clear (gpointer data)
   g_free (job->subject);
   g_free (job->text);
   g_free (job->uri);
+  g_free (job->command);
 }
 
 void

@@ -36,8 +36,10 @@ typedef struct
  * @only_on: (nullable): the connection that a handle in @domain or @data was found on: the
  *   calls can be made on no other; compared only
  * @domain: (nullable): a reference of its own
- * @subject: (nullable): the object that it is about: a name, an alias, a QMP command
+ * @subject: (nullable): the object that it is about: a name, an alias, the name of a QMP
+ *   command
  * @text, @uri: (nullable): what it hands to libvirt
+ * @command: (nullable): likewise: a whole QMP command
  * @flags: likewise
  * @data: (nullable): freed with @free_data
  * @even_if_lost: make the calls on a connection that is not alive, too: they clean up
@@ -63,6 +65,7 @@ struct _MfpJob
   char *subject;
   char *text;
   char *uri;
+  char *command;
   unsigned int flags;
   gpointer data;
   GDestroyNotify free_data;

@@ -5,10 +5,9 @@
 
 #include "base/autoptr.h"
 #include "base/error.h"
+#include "base/text.h"
 
 #include <string.h>
-
-
 
 static void
 function_free (gpointer data)
@@ -80,19 +79,6 @@ mfp_card_find_guest (const MfpCard *card, int guest_function)
   return NULL;
 }
 
-MfpFunction *
-mfp_card_find_alias (const MfpCard *card, const char *alias)
-{
-  for (guint i = 0; i < card->functions->len; i++)
-    {
-      MfpFunction *function = g_ptr_array_index (card->functions, i);
-
-      if (g_strcmp0 (function->alias, alias) == 0)
-        return function;
-    }
-  return NULL;
-}
-
 gboolean
 mfp_function_is_exposed (const MfpFunction *function)
 {
@@ -135,7 +121,7 @@ list_functions (const GPtrArray *host, const MfpPciAddress *device)
         {
           g_autofree char *address = mfp_pci_address_format (&function->address);
 
-          g_string_append_printf (text, "%s%s", text->len ? ", " : "", address);
+          mfp_append_item (text, "%s", address);
         }
     }
   return g_string_free (g_steal_pointer (&text), FALSE);

@@ -77,11 +77,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpCard, mfp_card_free)
 MfpFunction *mfp_card_add (MfpCard *card, const MfpPciAddress *host,
                            int guest_function);
 
-/* The function with that host address, guest function or alias, or NULL. */
+/* The function with that host address or guest function, or NULL. */
 MfpFunction *mfp_card_find_host (const MfpCard *card, const MfpPciAddress *host);
 MfpFunction *mfp_card_find_guest (const MfpCard *card, int guest_function);
-
-MfpFunction *mfp_card_find_alias (const MfpCard *card, const char *alias);
 
 gboolean mfp_function_is_exposed (const MfpFunction *function);
 

@@ -114,12 +114,6 @@ mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *a
 }
 
 gboolean
-mfp_host_function_can_return (const MfpHostFunction *function, const GArray *held)
-{
-  return mfp_driver_is_vfio (function->driver) && !mfp_host_function_shares_group (function, held);
-}
-
-gboolean
 mfp_host_function_allows_group (const MfpHostFunction *function)
 {
   return function->is_bridge || !function->driver
@@ -139,4 +133,25 @@ mfp_host_function_find (const GPtrArray *functions, const MfpPciAddress *address
         return function;
     }
   return NULL;
+}
+
+GArray *
+mfp_host_functions_list_group_others (const GPtrArray *functions)
+{
+  GArray *others = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      for (guint j = 0; j < function->group->len; j++)
+        {
+          const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
+
+          if (!mfp_host_function_find (functions, member)
+              && !mfp_pci_addresses_contain (others, member))
+            g_array_append_val (others, *member);
+        }
+    }
+  return others;
 }

@@ -53,10 +53,6 @@ gboolean mfp_driver_is_vfio (const char *driver);
 /* Whether its IOMMU group has one of @addresses (element-type MfpPciAddress). */
 gboolean mfp_host_function_shares_group (const MfpHostFunction *function, const GArray *addresses);
 
-/* Whether it can be asked back from VFIO while a domain has @held (element-type
- * MfpPciAddress): on VFIO, and in a group with none of these. */
-gboolean mfp_host_function_can_return (const MfpHostFunction *function, const GArray *held);
-
 /**
  * mfp_host_function_allows_group:
  *
@@ -70,3 +66,7 @@ gboolean mfp_host_function_allows_group (const MfpHostFunction *function);
 /* The one of @functions (element-type MfpHostFunction) at @address, or NULL. */
 const MfpHostFunction *mfp_host_function_find (const GPtrArray *functions,
                                                const MfpPciAddress *address);
+
+/* The members of the IOMMU groups of @functions (element-type MfpHostFunction) that are not
+ * among @functions: (element-type MfpPciAddress); the caller owns it. */
+GArray *mfp_host_functions_list_group_others (const GPtrArray *functions);

@@ -221,9 +221,8 @@ static gboolean
 parse_source (const char *name, const xmlNode *node, MfpFunction *function, GError **error)
 {
   static const char *const none[] = { NULL };
-  const xmlNode *address = mfp_xml_child (node, "address");
-
   static const char *const known[] = { "domain", "bus", "slot", "function", "type", NULL };
+  const xmlNode *address = mfp_xml_child (node, "address");
 
   if (!address || !mfp_pci_address_from_xml (address, &function->host))
     return refuse_element (error, name, node, "<source> holds no PCI address of the host");
@@ -372,7 +371,7 @@ parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **e
   return TRUE;
 }
 
-/* An element that comes twice would be dropped once. */
+/* We would keep only one of two equal elements. */
 static gboolean
 check_once (const char *name, const xmlNode *node, GError **error)
 {
@@ -447,8 +446,17 @@ check_port_used (const char *name, const xmlNode *root, const MfpCard *card, GEr
 {
   if (card->port == 0 || (card->has_slot && card->slot.bus == card->port))
     return TRUE;
-  return refuse_element (error, name, root, "no function has an address behind the port, on bus %u",
+  return refuse_element (error, name, root, "no function is on bus %u, behind the port",
                          card->port);
+}
+
+/* A child of <devices>. */
+static gboolean
+parse_hostdev_or_port (const char *name, const xmlNode *node, MfpCard *card, GError **error)
+{
+  return mfp_xml_is (node, "controller")
+             ? check_once (name, node, error) && parse_port (name, node, card, error)
+             : parse_hostdev (name, node, card, error);
 }
 
 static gboolean
@@ -461,9 +469,7 @@ parse_root (const char *name, const xmlNode *root, MfpCard *card, GError **error
                            root->name);
   for (const xmlNode *child = mfp_xml_first_element (root); child;
        child = mfp_xml_next_element (child))
-    if (!(mfp_xml_is (child, "controller") && card->port == 0
-              ? parse_port (name, child, card, error)
-              : parse_hostdev (name, child, card, error)))
+    if (!parse_hostdev_or_port (name, child, card, error))
       return FALSE;
   if (card->functions->len == 0)
     return refuse_element (error, name, root, "<devices> names no function");

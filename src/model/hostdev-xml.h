@@ -56,9 +56,9 @@ char *mfp_devices_format (const MfpCard *card);
 
 /**
  * mfp_devices_parse:
- * @text: a <devices> document, or a single <hostdev>; @length bytes. Before
- *   its <hostdev> elements a document may have the pcie-root-port that
- *   --dry-run planned
+ * @text: a <devices> document, or a single <hostdev>; @length bytes. Among
+ *   its <hostdev> elements a document may have one <controller>: the
+ *   pcie-root-port that --dry-run planned
  * @name: its file's name, for messages
  *
  * Without guest addresses the functions keep their numbers, as on the

@@ -138,6 +138,14 @@ int_member (JsonNode *node, const char *name, gint64 absent)
              : absent;
 }
 
+char *
+mfp_qmp_command_name (const char *command)
+{
+  g_autoptr (JsonNode) root = json_from_string (command, NULL);
+
+  return g_strdup (string_member (root, "execute"));
+}
+
 /* QEMU has one error class for most of its refusals; only the text tells
  * those that pass by themselves (hw/pci/pcie.c, hw/ppc/spapr_pci.c,
  * softmmu/qdev-monitor.c). */
@@ -210,7 +218,7 @@ parse_return (const char *answer, GError **error)
     {
       g_autofree char *text = g_utf8_make_valid (answer, MIN (200, (gssize) strlen (answer)));
 
-      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU's answer is not one of QMP: %s",
+      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED, "QEMU's answer is not valid QMP: %s",
                    text);
       return NULL;
     }

@@ -47,6 +47,9 @@ char *mfp_qmp_list_devices (void); /* every device that has an id */
 char *mfp_qmp_query_pci (void);
 char *mfp_qmp_query_version (void);
 
+/* The name of one of these commands: "device_add"; the caller frees. */
+char *mfp_qmp_command_name (const char *command);
+
 /**
  * mfp_qmp_check:
  * @answer: QEMU's answer

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What an attach took from the host, written into the live domain's metadata
- * before anything is taken and removed after the verified return. It is all
- * that tells a function which was on vfio-pci all along from one that a run
- * took and died, so a run never acts without it.
+ * before anything is taken and removed after the verified return. Only the
+ * record distinguishes a function that always was on vfio-pci from one that a
+ * run took before it died, so a run never acts without it.
  *
  * Each run writes an element of its own, under a namespace of its own
  * (MFP_RECORD_NAMESPACE and an id): libvirt replaces metadata by namespace,

@@ -16,17 +16,17 @@ static const struct
   gboolean hotplug;
   gboolean is_port;
 } rules[] = {
-  [MFP_BUS_PCI_ROOT] = { 1, 31, TRUE, FALSE },
-  [MFP_BUS_PCIE_ROOT] = { 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCI_BRIDGE] = { 1, 31, TRUE, FALSE },
-  [MFP_BUS_DMI_TO_PCI_BRIDGE] = { 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCIE_TO_PCI_BRIDGE] = { 1, 31, TRUE, FALSE },
-  [MFP_BUS_PCIE_ROOT_PORT] = { 0, 1, TRUE, TRUE },
-  [MFP_BUS_PCIE_SWITCH_UPSTREAM_PORT] = { 0, 0, FALSE, FALSE },
-  [MFP_BUS_PCIE_SWITCH_DOWNSTREAM_PORT] = { 0, 1, TRUE, TRUE },
-  [MFP_BUS_PCI_EXPANDER_BUS] = { 0, 32, FALSE, FALSE },
-  [MFP_BUS_PCIE_EXPANDER_BUS] = { 0, 0, FALSE, FALSE },
-  [MFP_BUS_UNKNOWN] = { 0, 0, FALSE, FALSE },
+  [MFP_BUS_PCI_ROOT] = { .first_slot = 1, .slots = 31, .hotplug = TRUE },
+  [MFP_BUS_PCIE_ROOT] = { .slots = 0 },
+  [MFP_BUS_PCI_BRIDGE] = { .first_slot = 1, .slots = 31, .hotplug = TRUE },
+  [MFP_BUS_DMI_TO_PCI_BRIDGE] = { .slots = 0 },
+  [MFP_BUS_PCIE_TO_PCI_BRIDGE] = { .first_slot = 1, .slots = 31, .hotplug = TRUE },
+  [MFP_BUS_PCIE_ROOT_PORT] = { .slots = 1, .hotplug = TRUE, .is_port = TRUE },
+  [MFP_BUS_PCIE_SWITCH_UPSTREAM_PORT] = { .slots = 0 },
+  [MFP_BUS_PCIE_SWITCH_DOWNSTREAM_PORT] = { .slots = 1, .hotplug = TRUE, .is_port = TRUE },
+  [MFP_BUS_PCI_EXPANDER_BUS] = { .slots = 32 },
+  [MFP_BUS_PCIE_EXPANDER_BUS] = { .slots = 0 },
+  [MFP_BUS_UNKNOWN] = { .slots = 0 },
 };
 
 #define LINES_MAX 12 /* of an error message */
@@ -116,13 +116,13 @@ list_occupants (const MfpGuest *guest, const MfpSlot *slot)
 
 /* Why a card cannot have the slot, even if it is empty, or NULL. */
 static const char *
-find_reason (const MfpGuest *guest, const MfpSlot *slot, gboolean live)
+find_reason (const MfpGuest *guest, const MfpSlot *slot, MfpForm form)
 {
   const MfpBus *bus = slot->bus;
 
-  if (live && !rules[bus->model].hotplug)
+  if (form == MFP_LIVE && !rules[bus->model].hotplug)
     return "takes no hotplug";
-  if (live && !bus->hotplug)
+  if (form == MFP_LIVE && !bus->hotplug)
     return "hotplug='off'";
   if (!slot_exists (bus, slot->address.slot))
     return "no place for a card";
@@ -136,16 +136,16 @@ find_reason (const MfpGuest *guest, const MfpSlot *slot, gboolean live)
   return NULL;
 }
 
-/* Looks at one form of the guest. */
+/* Looks at @guest, which is that form of the domain. */
 static MfpSlot *
-judge_form (const MfpGuest *guest, const MfpBus *bus, guint number, gboolean live)
+judge_form (const MfpGuest *guest, MfpForm form, const MfpBus *bus, guint number)
 {
   MfpSlot *slot = g_new0 (MfpSlot, 1);
 
   slot->address = (MfpPciAddress){ .bus = (guint8) bus->index, .slot = (guint8) number };
   slot->bus = bus;
   slot->occupants = list_occupants (guest, slot);
-  slot->reason = g_strdup (find_reason (guest, slot, live));
+  slot->reason = g_strdup (find_reason (guest, slot, form));
   return slot;
 }
 
@@ -155,8 +155,7 @@ join_occupants (const MfpSlot *slot)
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; i < slot->occupants->len; i++)
-    g_string_append_printf (text, "%s%s", i ? ", " : "",
-                            (const char *) g_ptr_array_index (slot->occupants, i));
+    mfp_append_item (text, "%s", (const char *) g_ptr_array_index (slot->occupants, i));
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
@@ -182,7 +181,7 @@ object_config (const MfpGuest *config, const MfpSlot *slot)
 
   if (!twin || twin->model != slot->bus->model)
     return g_strdup ("the persistent configuration has no such controller");
-  other = judge_form (config, twin, slot->address.slot, FALSE);
+  other = judge_form (config, MFP_CONFIG, twin, slot->address.slot);
   objection = describe_objection (other);
   return objection ? g_strdup_printf ("in the persistent configuration: %s", objection) : NULL;
 }
@@ -191,7 +190,8 @@ object_config (const MfpGuest *config, const MfpSlot *slot)
 static MfpSlot *
 judge_slot (const MfpGuest *live, const MfpGuest *config, const MfpBus *bus, guint number)
 {
-  MfpSlot *slot = judge_form (live ? live : config, bus, number, live != NULL);
+  MfpSlot *slot = live ? judge_form (live, MFP_LIVE, bus, number)
+                       : judge_form (config, MFP_CONFIG, bus, number);
 
   if (live && config && mfp_slot_is_free (slot))
     slot->reason = object_config (config, slot);
@@ -235,7 +235,7 @@ mfp_guest_survey_slots (const MfpGuest *live, const MfpGuest *config)
   return slots;
 }
 
-/* Whether one line can tell of both: never where somebody is. */
+/* Whether both fit on one line: empty slots of one bus with one reason. */
 static gboolean
 are_alike (const MfpSlot *a, const MfpSlot *b)
 {
@@ -278,15 +278,22 @@ next_bus (const MfpGuest *guest)
   return highest < G_MAXUINT8 ? highest + 1 : 0;
 }
 
-/* Whether a bridge can be added: it goes where a card would, hotplug or not. */
+/* Where an added bridge goes. */
+typedef enum
+{
+  BEHIND_PORT,
+  ELSEWHERE,
+} BridgePlace;
+
+/* Whether a bridge has an empty slot to go to: behind a port, or elsewhere. */
 static gboolean
-has_room (const GPtrArray *slots, gboolean in_port)
+has_room (const GPtrArray *slots, BridgePlace place)
 {
   for (guint i = 0; i < slots->len; i++)
     {
       const MfpSlot *slot = g_ptr_array_index (slots, i);
 
-      if (rules[slot->bus->model].is_port == in_port && slot->occupants->len == 0)
+      if (rules[slot->bus->model].is_port == (place == BEHIND_PORT) && slot->occupants->len == 0)
         return TRUE;
     }
   return FALSE;
@@ -314,7 +321,7 @@ append_pcie_remedy (GString *text, const MfpGuest *guest, const GPtrArray *slots
       return;
     }
   g_string_append (text, "\nTo add a bridge with 31 slots for its next start:");
-  if (!has_room (slots, TRUE))
+  if (!has_room (slots, BEHIND_PORT))
     append_command (text, "pcie-root-port", guest);
   append_command (text, "pcie-to-pci-bridge", guest);
 }
@@ -334,13 +341,13 @@ append_remedy (GString *text, const MfpGuest *guest, const GPtrArray *slots)
     }
   else if (root->model == MFP_BUS_PCIE_ROOT)
     append_pcie_remedy (text, guest, slots);
-  else if (has_room (slots, FALSE))
+  else if (has_room (slots, ELSEWHERE))
     {
       g_string_append (text, "\nTo add a bridge with 31 slots for its next start:");
       append_command (text, "pci-bridge", guest);
     }
   else
-    g_string_append (text, "\nIt has no slot for one more bridge either: a device has to go.");
+    g_string_append (text, "\nIt has no slot for one more bridge either: remove a device first.");
 }
 
 /* Who occupies what, in so many lines as somebody reads. */
@@ -368,12 +375,12 @@ append_slots (GString *text, const MfpGuest *guest, const GPtrArray *slots)
 }
 
 static void
-set_no_slot_error (GError **error, const MfpGuest *guest, gboolean live, const GPtrArray *slots)
+set_no_slot_error (GError **error, const MfpGuest *guest, MfpForm form, const GPtrArray *slots)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_string_append_printf (text, "domain '%s' has no free slot that takes %s:%s", guest->name,
-                          live ? "a hot-plugged card" : "the card",
+                          form == MFP_LIVE ? "a hot-plugged card" : "the card",
                           slots->len ? "" : " it has no PCI bus with slots");
   append_slots (text, guest, slots);
   append_remedy (text, guest, slots);
@@ -432,7 +439,7 @@ mark_taken (const GPtrArray *slots, const GArray *taken)
       MfpSlot *slot = g_ptr_array_index (slots, i);
 
       if (mfp_slot_is_free (slot) && mfp_pci_addresses_contain (taken, &slot->address))
-        slot->reason = g_strdup ("somebody else has taken it just now");
+        slot->reason = g_strdup ("another device or run has just taken it");
     }
 }
 
@@ -459,7 +466,7 @@ mfp_guest_choose_slot (const MfpGuest *live, const MfpGuest *config,
     }
   if (!best)
     {
-      set_no_slot_error (error, guest, live != NULL, slots);
+      set_no_slot_error (error, guest, live ? MFP_LIVE : MFP_CONFIG, slots);
       return FALSE;
     }
   *slot = best->address;

@@ -24,8 +24,8 @@ typedef struct
 /* Whether a card can go there. */
 gboolean mfp_slot_is_free (const MfpSlot *slot);
 
-/* Who is there, and why else a card cannot go there: "interface net0;
- * hotplug='off'", or nothing; the caller frees. */
+/* What occupies the slot, and any other reason why a card cannot go there:
+ * "interface net0; hotplug='off'", or nothing; the caller frees. */
 char *mfp_slot_describe (const MfpSlot *slot);
 
 /**

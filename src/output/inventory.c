@@ -129,27 +129,16 @@ host_device_free (gpointer data)
 static GPtrArray *
 find_others (const GPtrArray *functions, GHashTable *host)
 {
-  g_autoptr (GHashTable) seen = table_new (NULL);
+  g_autoptr (GArray) addresses = mfp_host_functions_list_group_others (functions);
   GPtrArray *others = g_ptr_array_new ();
 
-  for (guint i = 0; i < functions->len; i++)
+  for (guint i = 0; i < addresses->len; i++)
     {
-      MfpHostFunction *function = g_ptr_array_index (functions, i);
+      MfpHostFunction *other
+          = g_hash_table_lookup (host, &g_array_index (addresses, MfpPciAddress, i));
 
-      g_hash_table_add (seen, &function->address);
-    }
-  for (guint i = 0; i < functions->len; i++)
-    {
-      const MfpHostFunction *function = g_ptr_array_index (functions, i);
-
-      for (guint j = 0; j < function->group->len; j++)
-        {
-          MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
-          MfpHostFunction *other = g_hash_table_lookup (host, member);
-
-          if (other && g_hash_table_add (seen, member))
-            g_ptr_array_add (others, other);
-        }
+      if (other)
+        g_ptr_array_add (others, other);
     }
   g_ptr_array_sort (others, compare_host_functions);
   return others;
@@ -332,12 +321,13 @@ find_host_device (const GPtrArray *cards, const MfpPciAddress *host)
   return NULL;
 }
 
-/* The state before that of the whole card is known: whether libvirt has it,
- * whether QEMU does. */
+/* The state of one function by itself; settle_states() corrects it for the card. @device:
+ * (nullable): what libvirt lists it as. */
 static MfpPlugState
-first_state (const MfpGuest *guest, const MfpGuestEntry *entry, gboolean listed,
+first_state (const MfpGuest *guest, const MfpGuestEntry *entry, const MfpGuestDevice *device,
              GHashTable *in_qemu)
 {
+  gboolean listed = device != NULL;
   gboolean plugged = in_qemu && entry->alias ? g_hash_table_contains (in_qemu, entry->alias)
                                              : listed && entry->has_place;
 
@@ -349,14 +339,14 @@ first_state (const MfpGuest *guest, const MfpGuestEntry *entry, gboolean listed,
 }
 
 static void
-add_entry (MfpGuestCard *card, const MfpGuest *guest, const MfpGuestEntry *entry, gboolean listed,
-           GHashTable *in_qemu)
+add_entry (MfpGuestCard *card, const MfpGuest *guest, const MfpGuestEntry *entry,
+           const MfpGuestDevice *device, GHashTable *in_qemu)
 {
   MfpGuestEntry *copy = g_memdup2 (entry, sizeof *entry);
 
   copy->alias = g_strdup (entry->alias);
   copy->driver = g_strdup (entry->driver);
-  copy->state = first_state (guest, entry, listed, in_qemu);
+  copy->state = first_state (guest, entry, device, in_qemu);
   g_ptr_array_add (card->functions, copy);
 }
 
@@ -372,7 +362,7 @@ add_recorded_card (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *rec
   for (guint i = 0; i < source->functions->len; i++)
     {
       const MfpFunction *function = g_ptr_array_index (source->functions, i);
-      /* With its element only what comes from the guest, not from the record. */
+      /* Only a function read from the guest has xml; one that only the record names has none. */
       const MfpGuestDevice *device
           = function->xml ? mfp_guest_find_host (guest, &function->host) : NULL;
       MfpGuestEntry entry = {
@@ -389,16 +379,24 @@ add_recorded_card (GPtrArray *cards, const MfpGuest *guest, const MfpRecord *rec
                                                      (guint) function->guest_function);
       if (device)
         g_hash_table_add (listed, (gpointer) &device->host);
-      add_entry (card, guest, &entry, device != NULL, in_qemu);
+      add_entry (card, guest, &entry, device, in_qemu);
     }
 }
 
-/* Adds what the guest has and no record names: what is shown in a slot, and what
- * is unassigned, with the card of the same host device. */
-static void
-add_unrecorded (GPtrArray *cards, const MfpGuest *guest, gboolean shown, GHashTable *in_qemu,
-                GHashTable *listed)
+/* Which devices of a guest to add. */
+typedef enum
 {
+  SHOWN,      /* each to the card in its slot */
+  UNASSIGNED, /* each to the card with functions of the same host device */
+} Visibility;
+
+/* Adds what the guest has and no record names. */
+static void
+add_unrecorded (GPtrArray *cards, const MfpGuest *guest, Visibility visibility,
+                GHashTable *in_qemu, GHashTable *listed)
+{
+  gboolean shown = visibility == SHOWN;
+
   for (guint i = 0; i < guest->devices->len; i++)
     {
       const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
@@ -413,7 +411,7 @@ add_unrecorded (GPtrArray *cards, const MfpGuest *guest, gboolean shown, GHashTa
           || g_hash_table_contains (listed, &device->host))
         continue;
       card = shown ? find_slot (cards, slot) : find_host_device (cards, &device->host);
-      add_entry (card ? card : add_guest_card (cards, slot), guest, &entry, TRUE, in_qemu);
+      add_entry (card ? card : add_guest_card (cards, slot), guest, &entry, device, in_qemu);
     }
 }
 
@@ -498,7 +496,7 @@ mfp_inventory_needs_qemu (const MfpGuest *guest)
   return guest->records->len > 0;
 }
 
-/* Whether @card is more than one function that shares nothing with another. */
+/* Whether @card is worth a line without --all. */
 static gboolean
 is_of_interest (const MfpGuestCard *card)
 {
@@ -513,8 +511,8 @@ mfp_inventory_guest (const MfpGuest *guest, GHashTable *in_qemu, gboolean all)
 
   for (guint i = 0; i < guest->records->len; i++)
     add_recorded_card (cards, guest, g_ptr_array_index (guest->records, i), in_qemu, listed);
-  add_unrecorded (cards, guest, TRUE, in_qemu, listed);
-  add_unrecorded (cards, guest, FALSE, in_qemu, listed);
+  add_unrecorded (cards, guest, SHOWN, in_qemu, listed);
+  add_unrecorded (cards, guest, UNASSIGNED, in_qemu, listed);
   for (guint i = cards->len; i-- > 0;)
     {
       MfpGuestCard *card = g_ptr_array_index (cards, i);

@@ -97,7 +97,7 @@ describe_group (const MfpHostFunction *host)
                                                  : g_strdup_printf ("group %d", host->iommu_group);
 }
 
-/* "'vm' at 0000:02:00.1", "'vm', not shown", or nothing; the caller frees. */
+/* "'vm' at 0000:02:00.1", "'vm', unassigned", or nothing; the caller frees. */
 static char *
 describe_holder (const MfpHostEntry *entry)
 {
@@ -107,7 +107,7 @@ describe_holder (const MfpHostEntry *entry)
   if (!name)
     return g_strdup ("");
   return place ? g_strdup_printf ("'%s' at %s", name, place)
-               : g_strdup_printf ("'%s', not shown", name);
+               : g_strdup_printf ("'%s', unassigned", name);
 }
 
 /* The caller frees. */
@@ -336,13 +336,6 @@ add_slot (JsonBuilder *builder, const char *name, const MfpPciAddress *slot)
   mfp_json_add_string (builder, name, text);
 }
 
-static void
-begin_list (JsonBuilder *builder, const char *name)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_begin_array (builder);
-}
-
 /* libvirt has an empty name for what it knows none for. */
 static void
 add_name (JsonBuilder *builder, const char *member, const char *name)
@@ -386,11 +379,11 @@ add_host_device (JsonBuilder *builder, const MfpHostDevice *device)
   add_slot (builder, "device", &device->address);
   mfp_json_add_boolean (builder, "attachable", device->reason == NULL);
   mfp_json_add_string (builder, "reason", device->reason);
-  begin_list (builder, "functions");
+  mfp_json_begin_list (builder, "functions");
   for (guint i = 0; i < device->functions->len; i++)
     add_host_entry (builder, &g_array_index (device->functions, MfpHostEntry, i));
   json_builder_end_array (builder);
-  begin_list (builder, "group_others");
+  mfp_json_begin_list (builder, "group_others");
   for (guint i = 0; i < device->others->len; i++)
     {
       json_builder_begin_object (builder);
@@ -406,7 +399,7 @@ host_json (const GPtrArray *devices)
 {
   g_autoptr (JsonBuilder) builder = mfp_json_begin ("list", NULL);
 
-  begin_list (builder, "devices");
+  mfp_json_begin_list (builder, "devices");
   for (guint i = 0; i < devices->len; i++)
     add_host_device (builder, g_ptr_array_index (devices, i));
   json_builder_end_array (builder);
@@ -431,7 +424,7 @@ add_card_entry (JsonBuilder *builder, const MfpGuestCard *card)
 {
   json_builder_begin_object (builder);
   add_slot (builder, "slot", card->has_slot ? &card->slot : NULL);
-  begin_list (builder, "functions");
+  mfp_json_begin_list (builder, "functions");
   for (guint i = 0; i < card->functions->len; i++)
     add_guest_entry (builder, g_ptr_array_index (card->functions, i));
   json_builder_end_array (builder);
@@ -445,7 +438,7 @@ guest_json (const MfpGuestList *list)
 
   mfp_json_add_boolean (builder, "running", list->guest->id != NULL);
   mfp_json_add_boolean (builder, "qemu_asked", list->qemu_asked);
-  begin_list (builder, "cards");
+  mfp_json_begin_list (builder, "cards");
   for (guint i = 0; i < list->cards->len; i++)
     add_card_entry (builder, g_ptr_array_index (list->cards, i));
   json_builder_end_array (builder);
@@ -460,7 +453,7 @@ add_slot_entry (JsonBuilder *builder, const MfpSlot *slot)
   add_slot (builder, "slot", &slot->address);
   mfp_json_add_string (builder, "controller", mfp_bus_model_name (slot->bus->model));
   mfp_json_add_boolean (builder, "free", mfp_slot_is_free (slot));
-  begin_list (builder, "occupants");
+  mfp_json_begin_list (builder, "occupants");
   for (guint i = 0; i < slot->occupants->len; i++)
     json_builder_add_string_value (builder, g_ptr_array_index (slot->occupants, i));
   json_builder_end_array (builder);
@@ -474,7 +467,7 @@ slots_json (const MfpGuest *guest, const GPtrArray *slots)
   g_autoptr (JsonBuilder) builder = mfp_json_begin ("list", guest->name);
 
   mfp_json_add_boolean (builder, "running", guest->id != NULL);
-  begin_list (builder, "slots");
+  mfp_json_begin_list (builder, "slots");
   for (guint i = 0; i < slots->len; i++)
     add_slot_entry (builder, g_ptr_array_index (slots, i));
   json_builder_end_array (builder);

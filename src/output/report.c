@@ -18,7 +18,7 @@ mfp_format_parse (const char *text, MfpFormat *format, GError **error)
   else
     {
       g_set_error (error, MFP_ERROR, MFP_ERROR_USAGE,
-                   "'%s' is no format; there are text and json", text);
+                   "'%s' is not a format; use text or json", text);
       return FALSE;
     }
   return TRUE;
@@ -165,7 +165,7 @@ append_headline (GString *text, const MfpReport *report)
     const char *unchanged;
   } headlines[] = {
     { "attach", "Attached to domain", "Already attached to domain" },
-    { "detach", "Detached from domain", "Nothing of it is attached to domain" },
+    { "detach", "Detached from domain", "None of these functions is attached to domain" },
     { "recover", "Recovered in domain", "Nothing to recover in domain" },
     { "reclaim", "Reattached to the host", "Nothing to reattach to the host" },
   };

@@ -340,7 +340,7 @@ append_step (GString *text, const MfpStep *step)
 {
   g_autofree char *description = mfp_step_describe (step);
 
-  g_string_append_printf (text, "would %s, unless that is done already\n", description);
+  g_string_append_printf (text, "would %s\n", description);
 }
 
 /* The person wants to know which functions go back to their host drivers. */

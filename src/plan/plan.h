@@ -181,8 +181,11 @@ gboolean mfp_step_equal (const MfpStep *a, const MfpStep *b);
 /* One word for programs: "take", "reattach". */
 const char *mfp_step_name (MfpStepKind kind);
 
-/* The steps of @plan, a line each, for a dry run; the caller frees. */
+/* The steps of @plan, a line each, for a dry run; the caller frees. After the last plan comes
+ * MFP_PLAN_LAST_LINE. */
 char *mfp_plan_describe (const MfpPlan *plan);
+
+#define MFP_PLAN_LAST_LINE "Steps that are done already are skipped.\n"
 
 /* "take 0000:01:00.1 from its host driver": for progress and messages; the caller frees. */
 char *mfp_step_describe (const MfpStep *step);

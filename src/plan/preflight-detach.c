@@ -5,6 +5,7 @@
 #include "plan/preflight.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 static gboolean
 is_about (const MfpRecord *record, const GArray *selections)
@@ -59,8 +60,8 @@ mfp_preflight_records (const MfpGuest *guest, const GArray *selections, GError *
 /* Where @guest shows @function of @card, or where its record says that it belongs: QEMU may
  * have it there while libvirt lists it as unassigned. FALSE: it has no place. */
 static gboolean
-find_place (const MfpCard *card, const MfpFunction *function, const MfpGuest *guest,
-            MfpPciAddress *place)
+find_guest_address (const MfpCard *card, const MfpFunction *function, const MfpGuest *guest,
+                    MfpPciAddress *place)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
 
@@ -86,25 +87,19 @@ mfp_preflight_one_slot (const MfpCard *card, const MfpGuest *guest, GError **err
       g_autofree char *host = NULL, *address = NULL;
       MfpPciAddress place;
 
-      if (!find_place (card, function, guest, &place))
+      if (!find_guest_address (card, function, guest, &place))
         continue;
       first = places->len ? first : place;
       several = several || !mfp_pci_address_same_slot (&first, &place);
       host = mfp_function_describe (function);
       address = mfp_pci_address_format (&place);
-      g_string_append_printf (places, "%s%s at %s", places->len ? ", " : "", host, address);
+      mfp_append_item (places, "%s at %s", host, address);
     }
   if (several)
     g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
                  "the functions named are in several guest slots: %s; detach one slot at a time",
                  places->str);
   return !several;
-}
-
-static void
-append_item (GString *list, const char *item)
-{
-  g_string_append_printf (list, "%s%s", list->len ? ", " : "", item);
 }
 
 /* Adds what shares the slot of the card in @guest and is not in @selections: by the XML
@@ -121,7 +116,7 @@ list_companions (const MfpCard *card, const MfpGuest *guest, const GArray *selec
       g_autofree char *host = mfp_function_describe (function);
 
       if (mfp_function_is_exposed (function) && !mfp_selection_names (selections, &function->host))
-        append_item (list, host);
+        mfp_append_item (list, "%s", host);
     }
   while (card->has_slot && (device = mfp_guest_next_in_slot (guest, &card->slot, device)))
     {
@@ -130,7 +125,7 @@ list_companions (const MfpCard *card, const MfpGuest *guest, const GArray *selec
       if (!device->is_hostdev
           || !(mfp_card_find_host (card, &device->host)
                || mfp_selection_names (selections, &device->host)))
-        append_item (list, what);
+        mfp_append_item (list, "%s", what);
     }
 }
 
@@ -150,7 +145,7 @@ list_unknown (const MfpCard *card, const MfpGuest *guest, const GPtrArray *pci, 
       if (!mfp_qemu_device_same_slot (device, first) || (known && known->has_address)
           || (known && known->is_hostdev && mfp_card_find_host (card, &known->host)))
         continue;
-      append_item (list, device->id);
+      mfp_append_item (list, "%s", device->id);
     }
 }
 
@@ -167,8 +162,8 @@ mfp_preflight_consent (const MfpCard *card, const MfpGuest *guest, const GArray 
   if (companions->len == 0)
     return TRUE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "the guest would lose the whole slot, and with it what was not named: %s; name "
-               "the device, or all of its functions, to detach it",
+               "the slot also holds %s, which you did not name and which would be detached too; "
+               "name every function in the slot, or the whole device",
                companions->str);
   return FALSE;
 }

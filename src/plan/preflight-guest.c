@@ -47,7 +47,8 @@ mfp_preflight_guest (const MfpGuest *guest, GError **error)
 /* Whether @guest has @function where it is wanted, in the slot of @zero
  * (nullable), the card's function 0. */
 static gboolean
-is_in_place (const MfpFunction *function, const MfpGuest *guest, const MfpGuestDevice *zero)
+is_attached_as_asked (const MfpFunction *function, const MfpGuest *guest,
+                      const MfpGuestDevice *zero)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &function->host);
   const MfpRecord *record = mfp_guest_find_record (guest, &function->host);
@@ -71,11 +72,10 @@ sort_function (const MfpFunction *function, const MfpGuest *guest, const MfpGues
                GString *attached, GString *missing)
 {
   g_autofree char *host = mfp_function_describe (function);
-  GString *list = is_in_place (function, guest, zero) ? attached : missing;
+  GString *list = is_attached_as_asked (function, guest, zero) ? attached : missing;
   gboolean elsewhere = list == missing && mfp_guest_find_host (guest, &function->host);
 
-  g_string_append_printf (list, "%s%s%s", list->len ? ", " : "", host,
-                          elsewhere ? " (elsewhere in the guest)" : "");
+  mfp_append_item (list, "%s%s", host, elsewhere ? " (elsewhere in the guest)" : "");
 }
 
 /* @difference: (out): for %MFP_PARTIAL, what the guest has and what it lacks; the caller
@@ -155,7 +155,7 @@ mfp_preflight_absent (const MfpCard *card, const MfpGuest *guest, GError **error
 
 /* Whether the guest sees a slot with one of the functions: then no attach is under way. */
 static gboolean
-is_plugged (const MfpCard *card, const MfpGuest *guest)
+shows_function_0 (const MfpCard *card, const MfpGuest *guest)
 {
   for (guint i = 0; i < card->functions->len; i++)
     {
@@ -178,11 +178,11 @@ mfp_preflight_presence (const MfpCard *card, const MfpGuest *guest, MfpForm form
   if (*presence != MFP_PARTIAL)
     return TRUE;
   /* Is it a part because another run is working on the card, or was interrupted? */
-  if (!is_plugged (card, guest)
+  if (!shows_function_0 (card, guest)
       && !mfp_preflight_unfinished (card, guest, MFP_UNFINISHED_ANY, error))
     return FALSE;
   g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-               "the %s domain '%s' has a part of the card, or has it otherwise: %s",
+               "the %s domain '%s' has only a part of the card, or has it in another place: %s",
                form == MFP_LIVE ? "running" : "persistent", guest->name, difference);
   return FALSE;
 }

@@ -5,6 +5,7 @@
 #include "plan/preflight.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "model/hint.h"
 
 static gboolean G_GNUC_PRINTF (3, 4)
@@ -48,7 +49,7 @@ append_function (GString *list, const MfpHostFunction *function)
 {
   g_autofree char *address = mfp_pci_address_format (&function->address);
 
-  g_string_append_printf (list, "%s%s (%s)", list->len ? ", " : "", address, function->driver);
+  mfp_append_item (list, "%s (%s)", address, function->driver);
 }
 
 gboolean

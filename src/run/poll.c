@@ -7,8 +7,8 @@
 #include "libvirt/events.h"
 
 #define TICK (500 * G_TIME_SPAN_MILLISECOND) /* between two checks */
-/* The same while reports are awaited, some of which may be lost: QEMU's answer has to wait
- * for libvirt, which is busy with the removal. */
+/* The interval while reports are awaited. It is longer because each check has to wait for
+ * libvirt, and not infinite because a report may be lost. */
 #define LONG_TICK (2 * G_TIME_SPAN_SECOND)
 #define FAILURES_MAX 3
 

@@ -97,7 +97,7 @@ is_plugged (const MfpRun *run, const MfpFunction *function)
   return ids && g_hash_table_contains (ids, function->alias);
 }
 
-/* The error may come after the plug. */
+/* libvirt may report an error after it plugged the function. */
 gboolean
 mfp_step_plug (const MfpRun *run, const MfpStep *step, MfpPhase phase G_GNUC_UNUSED,
                GError **error)

@@ -20,7 +20,7 @@ typedef struct
 
 /* Whether @guest has the function of @step at its guest address. */
 static gboolean
-is_in_place (const MfpPlan *plan, const MfpStep *step, const MfpGuest *guest)
+is_at_its_address (const MfpPlan *plan, const MfpStep *step, const MfpGuest *guest)
 {
   const MfpGuestDevice *device = mfp_guest_find_host (guest, &step->function->host);
   const MfpCard *card = plan->persistent ? plan->persistent : plan->card;
@@ -46,7 +46,7 @@ check_goal (const MfpRun *run, const Goal *goal, gboolean *reached, GError **err
   if (!step->function)
     *reached = goal->attach == (mfp_guest_bus (guest, run->plan->card->port) != NULL);
   else if (goal->attach)
-    *reached = is_in_place (run->plan, step, guest);
+    *reached = is_at_its_address (run->plan, step, guest);
   else
     *reached = !mfp_guest_find_host (guest, &step->function->host);
   return TRUE;

@@ -191,7 +191,8 @@ return_function (const MfpRun *run, Return *task, const MfpFunction *function,
 
 /* ---- all that are left ---- */
 
-/* Keeps the first error, but an error that may pass only until another one comes. */
+/* Keeps the first error; a later one replaces it only if the kept one is
+ * MFP_ERROR_BUSY. */
 static void
 keep_error (GError **kept, GError *failure)
 {

@@ -111,7 +111,7 @@ mfp_record_undoing (const MfpRun *run, GError **error)
 
 /* Whether the record says that this very run detaches the card. */
 static gboolean
-is_ours (const MfpPlan *plan, const MfpGuest *guest)
+records_our_detach (const MfpPlan *plan, const MfpGuest *guest)
 {
   const MfpRecord *record = find_record (guest, plan->record->id);
 
@@ -136,7 +136,7 @@ check_restored (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G
 
   if (!guest)
     return FALSE;
-  if (!is_ours (run->plan, guest))
+  if (!records_our_detach (run->plan, guest))
     *done = TRUE;
   else if (!run->plan->card->record_id)
     *done = remove_record (run, error);
@@ -160,8 +160,8 @@ mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, Mf
   return mfp_run_done_or_ended (done, local, error);
 }
 
-/* Of two runs that detach one card, both do what is left to do. The run that finds the
- * record gone without having tried to remove it says that it was not alone. */
+/* Two runs may detach one card. A run that finds the record gone before it tried to remove
+ * it tells the person about the other. */
 static gboolean
 check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
                  GError **error)

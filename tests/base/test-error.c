@@ -79,9 +79,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/error/exit-status/of-each-code", test_exit_status);
-  g_test_add_func ("/error/exit-status/of-success-is-0", test_exit_status_success);
-  g_test_add_func ("/error/exit-status/of-a-foreign-error-is-1", test_exit_status_foreign);
+  g_test_add_func ("/error/exit-status/depends-on-the-code", test_exit_status);
+  g_test_add_func ("/error/exit-status/is-0-for-success", test_exit_status_success);
+  g_test_add_func ("/error/exit-status/is-1-for-an-error-of-another-domain",
+                   test_exit_status_foreign);
   g_test_add_func ("/error/recode/keeps-the-message", test_recode);
   g_test_add_func ("/error/recode/does-nothing-without-an-error", test_recode_nothing);
   g_test_add_func ("/error/append/adds-lines-and-keeps-the-code", test_append);

@@ -38,7 +38,7 @@ test_quoted (void)
     }
 }
 
-/* What a shell makes of it is the word. */
+/* A shell must read the quoted word as the original word. */
 static void
 test_shell (void)
 {
@@ -56,13 +56,25 @@ test_shell (void)
     }
 }
 
+static void
+test_items (void)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  mfp_append_item (list, "%s", "a");
+  g_assert_cmpstr (list->str, ==, "a");
+  mfp_append_item (list, "%s at %d", "b", 1);
+  g_assert_cmpstr (list->str, ==, "a, b at 1");
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/text/shell-word/leaves-plain-words-alone", test_plain);
-  g_test_add_func ("/text/shell-word/quotes-the-others", test_quoted);
-  g_test_add_func ("/text/shell-word/is-read-back-by-a-shell", test_shell);
+  g_test_add_func ("/text/shell-word/quotes-other-words", test_quoted);
+  g_test_add_func ("/text/shell-word/a-shell-reads-the-original-word", test_shell);
+  g_test_add_func ("/text/append-item/puts-a-comma-between-items", test_items);
   return g_test_run ();
 }

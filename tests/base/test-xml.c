@@ -10,9 +10,9 @@ parse (const char *text, GError **error)
   return mfp_xml_parse (text, strlen (text), "notes.xml", error);
 }
 
-/* The root of a document that must be fine. */
+/* Parses a document that must be valid. */
 static xmlDoc *
-parse_fine (const char *text)
+parse_valid (const char *text)
 {
   g_autoptr (GError) error = NULL;
   xmlDoc *doc = parse (text, &error);
@@ -25,7 +25,7 @@ parse_fine (const char *text)
 static void
 test_parse (void)
 {
-  g_autoptr (xmlDoc) doc = parse_fine ("<?xml version='1.0'?>\n<!-- x --><a><b/></a>\n");
+  g_autoptr (xmlDoc) doc = parse_valid ("<?xml version='1.0'?>\n<!-- x --><a><b/></a>\n");
 
   g_assert_true (mfp_xml_is (xmlDocGetRootElement (doc), "a"));
 }
@@ -72,7 +72,7 @@ test_parse_bad (gconstpointer data)
   g_assert_false (g_str_has_suffix (error->message, "\n"));
 }
 
-/* Had it expanded, this would take gigabytes. */
+/* If the parser expanded the entities, they would take gigabytes. */
 static void
 test_parse_bomb (void)
 {
@@ -139,7 +139,7 @@ static void
 test_children (void)
 {
   g_autoptr (xmlDoc) doc
-      = parse_fine ("<a>text<!-- c --><b n='1'/><?pi?>more<c/>tail<b n='2'/> </a>");
+      = parse_valid ("<a>text<!-- c --><b n='1'/><?pi?>more<c/>tail<b n='2'/> </a>");
   xmlNode *root = xmlDocGetRootElement (doc);
   xmlNode *first = mfp_xml_first_element (root);
   xmlNode *second = mfp_xml_next_element (first);
@@ -156,7 +156,7 @@ test_children (void)
 }
 
 static void
-test_nothing (void)
+test_null (void)
 {
   guint value = 77;
 
@@ -173,7 +173,7 @@ static void
 test_text (void)
 {
   g_autoptr (xmlDoc) doc
-      = parse_fine ("<a xmlns:x='urn:x' x:n='other' n='a&lt;&#228;'>one<b>two</b>&amp;</a>");
+      = parse_valid ("<a xmlns:x='urn:x' x:n='other' n='a&lt;&#228;'>one<b>two</b>&amp;</a>");
   const xmlNode *root = xmlDocGetRootElement (doc);
   g_autofree char *text = mfp_xml_text (root);
   g_autofree char *attribute = mfp_xml_attribute (root, "n");
@@ -223,7 +223,7 @@ test_uint (void)
   FOR_EACH (i, rows)
     {
       g_autofree char *text = g_strdup_printf ("<a n='%s'/>", rows[i].text);
-      g_autoptr (xmlDoc) doc = parse_fine (text);
+      g_autoptr (xmlDoc) doc = parse_valid (text);
       guint value = 77;
       gboolean valid = mfp_xml_attribute_uint (xmlDocGetRootElement (doc), "n", rows[i].max,
                                                &value);
@@ -237,11 +237,11 @@ test_uint (void)
 static void
 test_serialize (void)
 {
-  g_autoptr (xmlDoc) doc = parse_fine ("<a><b c='&quot;&lt;'/><d/></a>");
+  g_autoptr (xmlDoc) doc = parse_valid ("<a><b c='&quot;&lt;'/><d/></a>");
   g_autofree char *text = mfp_xml_serialize (xmlDocGetRootElement (doc));
   g_autofree char *part
       = mfp_xml_serialize (mfp_xml_child (xmlDocGetRootElement (doc), "b"));
-  g_autoptr (xmlDoc) again = parse_fine (text);
+  g_autoptr (xmlDoc) again = parse_valid (text);
 
   g_assert_true (mfp_xml_is (xmlDocGetRootElement (again), "a"));
   g_assert_cmpstr (text, ==, "<a>\n  <b c=\"&quot;&lt;\"/>\n  <d/>\n</a>");
@@ -252,7 +252,7 @@ static void
 test_strip (void)
 {
   g_autoptr (xmlDoc) doc
-      = parse_fine ("<a>\n  <b>\n\t<c> x </c>\n</b> <!-- k --> y <d/>\n</a>");
+      = parse_valid ("<a>\n  <b>\n\t<c> x </c>\n</b> <!-- k --> y <d/>\n</a>");
   g_autofree char *text = NULL;
 
   mfp_xml_strip (xmlDocGetRootElement (doc));
@@ -269,14 +269,15 @@ main (int argc, char **argv)
   FOR_EACH (i, bad)
     test_add_row ("/xml/parse/refuses-", bad[i].name, &bad[i], test_parse_bad);
   g_test_add_func ("/xml/parse/expands-no-entity-bomb", test_parse_bomb);
-  g_test_add_func ("/xml/parse/reports-no-error-of-an-earlier-document", test_parse_stale_error);
+  g_test_add_func ("/xml/parse/does-not-report-an-error-of-an-earlier-document",
+                   test_parse_stale_error);
   g_test_add_func ("/xml/parse/reads-no-further-than-its-length", test_parse_length);
-  g_test_add_func ("/xml/parse-large/takes-more-than-10-megabytes", test_parse_large);
-  g_test_add_func ("/xml/children/skip-text-comments-and-instructions", test_children);
-  g_test_add_func ("/xml/nothing/is-taken-for-an-absent-node", test_nothing);
-  g_test_add_func ("/xml/text/is-decoded-and-attributes-of-namespaces-ignored", test_text);
+  g_test_add_func ("/xml/parse-large/accepts-more-than-10-megabytes", test_parse_large);
+  g_test_add_func ("/xml/children/are-only-elements", test_children);
+  g_test_add_func ("/xml/null/is-a-node-without-children-text-and-attributes", test_null);
+  g_test_add_func ("/xml/text/is-decoded-and-excludes-attributes-with-a-namespace", test_text);
   g_test_add_func ("/xml/uint/reads-numbers-as-libvirt-does", test_uint);
-  g_test_add_func ("/xml/serialize/writes-what-parses-again", test_serialize);
-  g_test_add_func ("/xml/strip/removes-blank-text-alone", test_strip);
+  g_test_add_func ("/xml/serialize/writes-a-document-that-can-be-parsed", test_serialize);
+  g_test_add_func ("/xml/strip/removes-only-blank-text", test_strip);
   return g_test_run ();
 }

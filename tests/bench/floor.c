@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * floor: the bare libvirt calls that bench compares virt-mfplug with, on one
- * connection. attach and detach bring a card of four functions into a running
- * domain and back, by the calls that change something: nothing is looked at
- * before, checked after or undone. dumpxml opens libvirt and reads one XML.
+ * floor: the bare libvirt calls that bench compares virt-mfplug with, on one connection.
+ * attach and detach move a card of four functions into a running domain and back, with only
+ * the calls that change something. They check nothing before or after, and undo nothing.
+ * dumpxml opens libvirt and reads one XML.
  *
- *   floor attach DOMAIN CARD BUS     0000:01:00 to slot 0 of the port pci.BUS
+ *   floor attach DOMAIN CARD BUS     such as 0000:01:00, to slot 0 of the port pci.BUS
  *   floor detach DOMAIN CARD
  *   floor dumpxml DOMAIN URI
  */
@@ -62,11 +62,11 @@ take (const Card *self, int function)
 }
 
 static void
-give_back (const Card *self, int function)
+reattach (const Card *self, int function)
 {
   virNodeDevicePtr device = node_device (self, function);
 
-  need (virNodeDeviceReAttach (device) == 0, "give back");
+  need (virNodeDeviceReAttach (device) == 0, "reattach");
   virNodeDeviceFree (device);
 }
 
@@ -110,8 +110,8 @@ attach_card (const Card *self)
     attach (self, function, "type='unassigned'");
   for (int function = 1; function < FUNCTIONS; function++)
     queue (self, function);
-  snprintf (zero, sizeof zero, "type='pci' domain='0' bus='%u' slot='0' function='0' multifunction='on'",
-            self->bus);
+  snprintf (zero, sizeof zero,
+            "type='pci' domain='0' bus='%u' slot='0' function='0' multifunction='on'", self->bus);
   attach (self, 0, zero);
 }
 
@@ -135,11 +135,12 @@ detach_card (const Card *self)
       VIR_DOMAIN_EVENT_CALLBACK (on_removed), &left, NULL);
 
   need (callback >= 0, "events");
-  need (virDomainDetachDeviceAlias (self->domain, ALIAS "0", VIR_DOMAIN_AFFECT_LIVE) == 0, "detach");
+  need (virDomainDetachDeviceAlias (self->domain, ALIAS "0", VIR_DOMAIN_AFFECT_LIVE) == 0,
+        "detach");
   while (left > 0)
     need (virEventRunDefaultImpl () == 0, "event loop");
   for (int function = 0; function < FUNCTIONS; function++)
-    give_back (self, function);
+    reattach (self, function);
 }
 
 static void
@@ -177,7 +178,7 @@ main (int argc, char **argv)
              stderr);
       return 2;
     }
-  alarm (GIVE_UP); /* an event that does not come */
+  alarm (GIVE_UP); /* in case an event does not come */
   need (virEventRegisterDefaultImpl () == 0, "event loop");
   self.connection = virConnectOpen (dumps ? argv[3] : NULL);
   need (self.connection, "connect");

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What bench measures in the lab: lab.sh ROUNDS DELAY. Prints lines "measured ROUND NAME MICROSECONDS".
+# lab.sh ROUNDS DELAY: measures for bench in the lab, and prints lines "measured ROUND NAME MICROSECONDS".
 set -eEuo pipefail
 # shellcheck source=/dev/null
 source /lab/lib.sh
-# To stderr: a substitution that may fail has its output read.
+# To stderr, because the command may be in a substitution, which captures stdout.
 trap 'diag "failed: $BASH_COMMAND" >&2' ERR
 
 rounds=$1 delay=$2
@@ -13,7 +13,7 @@ far=/tmp/far
 far_uri="qemu+unix:///system?socket=$far"
 errors=/tmp/errors
 
-# The ways to be compared, each with attach or detach.
+# The ways that bench compares. $1 is attach or detach.
 ours() {
   local words=("$1" "$DOMAIN" "$card")
   [[ $1 == detach ]] || words+=(--slot "0000:$slot")
@@ -28,11 +28,11 @@ bare() {
 far_ours() { LIBVIRT_DEFAULT_URI=$far_uri ours "$1"; }
 far_bare() { LIBVIRT_DEFAULT_URI=$far_uri bare "$1"; }
 
-# Each measurement begins alike: the host has the card, and neither machine is busy with one that came or went.
+# Each measurement begins when neither machine is busy any more with a card that came or went.
 settle() { udevadm settle && wait_heartbeat; }
 
-# to_and_fro ROUND WAY: the card into the guest and back
-to_and_fro() {
+# measure ROUND WAY: attaches the card and detaches it
+measure() {
   timed "$1" "$2-attach" "$2" attach
   wait_guest_sees "$slot.3"
   settle
@@ -42,7 +42,7 @@ to_and_fro() {
   settle
 }
 
-# /lab is read afresh at each run; what is installed, as virsh is, is in memory.
+# Each run reads a program in /lab again, but installed programs such as virsh are in memory. So all run from memory.
 mkdir /tmp/installed
 cp /lab/bin/{virt-mfplug*,floor,by-virsh,relay.py} /tmp/installed
 PATH=/tmp/installed:$PATH
@@ -55,7 +55,7 @@ relay=$!
 trap 'kill "$relay"' EXIT
 wait_for test -S "$far"
 for ((round = 1; round <= rounds; round++)); do
-  # Ways that are compared are neighbours.
-  for way in $(order "$round" virsh_script ours bare far_bare far_ours); do to_and_fro "$round" "$way"; done
+  # Ways that are compared with each other are neighbours.
+  for way in $(order "$round" virsh_script ours bare far_bare far_ours); do measure "$round" "$way"; done
   timestamp "round $round of $rounds"
 done

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""relay.py SOCKET TARGET DELAY: makes the way to a socket longer.
+"""relay.py SOCKET TARGET DELAY: adds a delay to a socket.
 
-Listens at SOCKET and leads to the socket TARGET, DELAY seconds each way, until it is ended.
+Listens on SOCKET, and relays each connection to the socket TARGET with a delay of DELAY seconds
+each way. It runs until it is killed.
 """
 import socket
 import sys
@@ -11,7 +12,7 @@ import time
 
 
 def pass_on(source, sink, delay):
-    """Passes on what comes, each piece @delay seconds after it came."""
+    """Passes on data, each piece @delay seconds after it arrived."""
     pieces, ready = [], threading.Condition()
 
     def deliver():

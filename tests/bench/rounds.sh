@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What bench and lab.sh have in common: the order of a round, and the clock. The script that sources this sets $errors, a file.
+# What bench and lab.sh share: the order of a round, and the clock. The script that sources this sets $errors to a file.
 
 # order ROUND NAME...: prints the names in the order in which that round (from 1) runs them. Each even round reverses the
 # order of the one before it, so any two names come first equally often. Each odd round begins with the next name.

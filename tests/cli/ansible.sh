@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The example for Ansible, docs/ansible: what it makes of the program's answers.
+# Tests how the example for Ansible, docs/ansible, uses the program's answers.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Ansible insists on UTF-8.
+# Ansible needs UTF-8.
 LC_ALL=C.UTF-8
 ANSIBLE_NOCOLOR=1
 ANSIBLE_LOCALHOST_WARNING=0
 PATH=$scratch/bin:$PATH
 export LC_ALL ANSIBLE_NOCOLOR ANSIBLE_LOCALHOST_WARNING PATH
 
-# The program under the name that the example calls it by.
+# The program, under the name by which the example calls it.
 mkdir "$scratch/bin"
 cat >"$scratch/bin/virt-mfplug" <<'SH'
 #!/bin/sh
@@ -19,7 +19,7 @@ exec "$VIRT_MFPLUG" "$@"
 SH
 chmod +x "$scratch/bin/virt-mfplug"
 
-# play CARDS WORD...: the example on these cards, a list of mappings in YAML.
+# play CARDS WORD...: runs the example with CARDS, a list of mappings in YAML.
 play() {
   cards=$1
   shift
@@ -29,8 +29,9 @@ play() {
     >"$scratch/stdout" 2>"$scratch/stderr" </dev/null || status=$?
 }
 
-# answer STATUS JSON: attach and detach note down their words in $scratch/calls
-# and answer this, which the test driver cannot; for the rest of the test.
+# answer STATUS JSON: replaces attach and detach for the rest of the test, since the
+# test driver cannot plug. They write their words to $scratch/calls, print JSON and
+# exit with STATUS.
 answer() {
   rm -f "$scratch/calls"
   mkdir -p "$scratch/fake"
@@ -47,20 +48,20 @@ SH
   PATH=$scratch/fake:$PATH
 }
 
-# assert_recap COUNT...: the end of the play counts so, such as changed=1.
+# assert_recap COUNT...: the recap of the play has each COUNT, such as changed=1.
 assert_recap() {
   for count in "$@"; do
     grep '^localhost  *:' "$scratch/stdout" | grep -qw -e "$count" || fail "the recap lacks $count"
   done
 }
 
-# assert_play CHANGED: the play succeeded, with so many changes.
+# assert_play CHANGED: the play succeeded, with CHANGED changes.
 assert_play() {
   assert_status 0
   assert_recap "changed=$1" failed=0
 }
 
-# assert_failed MESSAGE: the play ended with it.
+# assert_failed MESSAGE: the play failed with MESSAGE.
 assert_failed() {
   assert_status 2
   assert_stdout_has "FAILED! => {\"changed\": false, \"msg\": \"$1"
@@ -86,7 +87,8 @@ would_not_attach_again() {
   assert_play 0
 }
 
-# A detach of the one is refused, since the other would go along.
+# The example looks by a dry run of a detach, which is refused here: the guest would
+# also lose 06:00.2.
 would_not_attach_a_part_again() {
   play "[{domain: card, device: '06:00.0', state: attached}]" --check
   assert_play 0
@@ -138,7 +140,7 @@ changed() {
   play "$attached"
   assert_play 1
   [ "$(cat "$scratch/calls")" = "--connect=$uri attach --format=json q35 0000:01:00" ] \
-    || fail "called otherwise"
+    || fail "the program was called with other words"
 }
 
 not_changed() {
@@ -146,7 +148,7 @@ not_changed() {
   play "$detached"
   assert_play 0
   [ "$(cat "$scratch/calls")" = "--connect=$uri detach --format=json q35 0000:01:00" ] \
-    || fail "called otherwise"
+    || fail "the program was called with other words"
 }
 
 undone() {
@@ -173,20 +175,20 @@ wrong_state() {
   assert_stdout_has "has no attribute 'gone'"
 }
 
-check "the host's cards as a fact" facts
-check "check mode: an attach would change" would_attach
-check "check mode: an attach of what the domain has would not" would_not_attach_again
-check "check mode: nor of a part of what it has" would_not_attach_a_part_again
-check "check mode: a detach would change" would_detach
-check "check mode: a detach of what the domain does not have would not" would_not_detach_what_is_not_there
-check "check mode: a refusal fails the play, with the message" would_be_refused
-check "check mode: nothing is called without --dry-run" check_mode_only_looks
-check "a refusal fails the play, with the message" refused
+check "a fact has the host's cards" facts
+check "in check mode, an attach reports a change" would_attach
+check "in check mode, an attach of what the domain has reports no change" would_not_attach_again
+check "in check mode, an attach of a part of what the domain has reports no change" would_not_attach_a_part_again
+check "in check mode, a detach reports a change" would_detach
+check "in check mode, a detach of what the domain does not have reports no change" would_not_detach_what_is_not_there
+check "in check mode, a refusal fails the play with its message" would_be_refused
+check "in check mode, every call has --dry-run" check_mode_only_looks
+check "a refusal fails the play with its message" refused
 check "a refusal ends the play before the next card" refused_before_others
-check "changed, if the program says so" changed
-check "not changed, if the program says so" not_changed
-check "status 1 fails the play: undone" undone
-check "status 4 fails the play: pending" pending
-check "status 5 fails the play: recover" left
-check "a state that there is not fails the play" wrong_state
+check "an attach that changes something reports a change" changed
+check "a detach that changes nothing reports no change" not_changed
+check "status 1 fails the play, and the message says that everything was undone" undone
+check "status 4 fails the play, and the message says that the request is pending" pending
+check "status 5 fails the play, and the message names recover" left
+check "an unknown state fails the play" wrong_state
 finish

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# attach --dry-run: which functions, where to, and the document on stdout.
+# Tests the document of attach --dry-run: its functions and their guest slot.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -201,37 +201,37 @@ nothing_changes() {
   cmp "$tests/data/cli/host.xml" "$scratch/host.xml"
 }
 
-check "a whole card" whole_card
-check "every spelling of a whole card" spellings
+check "a whole card keeps its function numbers" whole_card
+check "every spelling of a whole card gives the same document" spellings
 check "options may stand anywhere" options_anywhere
 check "a single function is not multifunction" single_function
-check "a part" partial
-check "a part by --functions" partial_by_functions
-check "a part, and --rest keep" partial_keep
-check "a part, and the rest held" partial_rest
-check "a mapping" mapped
-check "a mapping, and the rest held" mapped_rest
+check "a part of a card keeps its function numbers" partial
+check "--functions chooses a part of a card" partial_by_functions
+check "--rest keep leaves out the other functions" partial_keep
+check "--rest unassigned adds the other functions as unassigned" partial_rest
+check "a mapping chooses the guest functions" mapped
+check "--rest unassigned adds the functions that a mapping leaves out" mapped_rest
 check "several devices are packed in the order given" packed
-check "eight virtual functions" eight_vfs
+check "eight virtual functions fit into one slot" eight_vfs
 check "nine functions are refused" nine_vfs
-check "a function in a large PCI domain" large_domain
-check "--slot that is free" slot_ok
-check "pc: the highest slot" pc
-check "pc: --slot" pc_slot
-check "pseries: the first host bridge, on request, with a warning" pseries_first_bridge
-check "pseries: a host bridge above the first" pseries
-check "aarch64: a port" aarch64
-check "guest IOMMU: only behind a pcie-to-pci-bridge" viommu
+check "a function may be in a PCI domain of five digits" large_domain
+check "--slot takes a free slot in every spelling" slot_ok
+check "pc: the card gets the highest slot" pc
+check "pc: --slot chooses a slot of the root bus" pc_slot
+check "pseries: --slot on the first host bridge gives a warning" pseries_first_bridge
+check "pseries: the card gets a host bridge above the first" pseries
+check "aarch64: the card gets a port" aarch64
+check "with a guest IOMMU, the card gets a slot behind a pcie-to-pci-bridge" viommu
 check "--config of a shut-off domain ignores hotplug='off'" config
-check "a shut-off domain's current state is its config" config_is_current
-check "--config where no slot is free: a port is planned" config_port
-check "--managed no" config_unmanaged
-check "--persistent finds a slot that is free in both" persistent
-check "a transient domain, live" transient_live
+check "the current state of a shut-off domain is its config" config_is_current
+check "--config plans a port if no slot is free" config_port
+check "--managed no makes the functions unmanaged" config_unmanaged
+check "--persistent finds a slot that is free in both forms" persistent
+check "a transient domain gets the card live" transient_live
 check "an attached card is shown where it is" present
-check "the same in the persistent XML" present_config
-check "domains with odd names" names
-check "domains by id and by UUID" by_id_and_uuid
-check "--quiet does not leave out the document" quiet
-check "nothing is changed" nothing_changes
+check "a card in the persistent XML is shown where it is" present_config
+check "a domain may have an odd name" names
+check "a domain may be named by its id and by its UUID" by_id_and_uuid
+check "--quiet still prints the document" quiet
+check "a dry run changes nothing" nothing_changes
 finish

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# attach: what is refused, with which message, status 3 and nothing on stdout.
+# Tests what attach refuses: with a message, status 3 and nothing on stdout.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -130,16 +130,17 @@ config_of_transient() {
 
 partly_present() {
   run attach --dry-run card 06:00
-  assert_error 3 "the running domain 'card' has a part of the card, or has it otherwise: attached: 0000:06:00.0, 0000:06:00.2; not attached as asked: 0000:06:00.1 (elsewhere in the guest), 0000:06:00.3 (elsewhere in the guest)"
+  assert_error 3 "the running domain 'card' has only a part of the card, or has it in another place: attached: 0000:06:00.0, 0000:06:00.2; not attached as asked: 0000:06:00.1 (elsewhere in the guest), 0000:06:00.3 (elsewhere in the guest)"
 }
 
 partly_present_config() {
   run attach --dry-run --config off-card 06:00.0-1 02:00.1
-  assert_error_has 3 "the persistent domain 'off-card' has a part of the card"
+  assert_error_has 3 "the persistent domain 'off-card' has only a part of the card"
 }
 
-# What the persistent XML holds unassigned will not be shown at the start.
-leftover_is_not_present() {
+# At its start, the guest does not see a function that the persistent XML has as
+# unassigned.
+unassigned_is_not_present() {
   run attach --dry-run --config off-card 06:00.0-2
   assert_error_has 3 "not attached as asked: 0000:06:00.2"
 }
@@ -149,8 +150,8 @@ present_in_another_slot() {
   assert_error 3 "the card is attached in another guest slot, 0000:02:00; detach it first"
 }
 
-# Its functions are not the host driver's any more, and nothing but the record
-# of that attach knows where they came from.
+# The functions have left their host drivers, and only the record of that attach says
+# which drivers these were.
 interrupted_before() {
   run attach --dry-run interrupted 06:00
   assert_error_has 3 "0000:06:00.0"
@@ -178,36 +179,36 @@ bad_uri() {
   assert_error_has 3 "cannot connect to nonsense:///system: libvirt says: "
 }
 
-check "no such domain" no_such_domain
-check "no such device" no_such_device
-check "no such function: the others are listed" no_such_function
-check "no guest function 0: a mapping is suggested" no_function_0
-check "two on one guest function" twice_the_same_guest_function
-check "a mapping of some" mapping_of_some
-check "a bridge" bridge
-check "no IOMMU group" no_iommu_group
-check "--managed no on a function that is not on VFIO" unmanaged_without_vfio
-check "--slot: occupied" slot_occupied
-check "--slot: no such bus" slot_without_bus
-check "--slot: no such slot on the bus" slot_of_no_port
-check "--slot: hotplug='off'" slot_without_hotplug
-check "--slot: pcie-root" slot_of_pcie_root
-check "--slot: the chipset's" slot_of_chipset
-check "--slot: another PCI domain" slot_in_another_pci_domain
-check "no free slot: who occupies what, and the command that adds one" no_free_slot
-check "no slot at all" no_slot_at_all
-check "no slot at all in the persistent XML, and no place for a port" no_free_slot_config
-check "--slot: a port with a guest IOMMU" viommu_port
-check "an architecture that is not supported" architecture
-check "--live on a shut-off domain" live_on_shut_off
-check "--config and --persistent of a transient domain" config_of_transient
-check "a card that is there in part" partly_present
-check "the same in the persistent XML" partly_present_config
-check "a leftover in the persistent XML is not taken for an attached function" leftover_is_not_present
-check "--slot: the card is in another" present_in_another_slot
-check "functions of an attach that was interrupted" interrupted_before
-check "--slot: of an attach that was interrupted" slot_of_interrupted
-check "a driver that cannot plug" driver_cannot_plug
-check "no connection" no_connection
-check "a URI that libvirt does not know" bad_uri
+check "an unknown domain is refused" no_such_domain
+check "an absent device is refused" no_such_device
+check "an absent function is refused, and the message lists the others" no_such_function
+check "a card without guest function 0 is refused, and the message suggests a mapping" no_function_0
+check "two host functions for one guest function are refused" twice_the_same_guest_function
+check "a mapping of only some functions is refused" mapping_of_some
+check "a bridge is refused" bridge
+check "a function without an IOMMU group is refused" no_iommu_group
+check "--managed no is refused for a function that is not on VFIO" unmanaged_without_vfio
+check "--slot refuses an occupied slot" slot_occupied
+check "--slot refuses an unknown bus" slot_without_bus
+check "--slot refuses a slot that the bus does not have" slot_of_no_port
+check "--slot refuses a port with hotplug='off'" slot_without_hotplug
+check "--slot refuses pcie-root" slot_of_pcie_root
+check "--slot refuses the slot of the chipset" slot_of_chipset
+check "--slot refuses another PCI domain" slot_in_another_pci_domain
+check "without a free slot, the message lists the occupants and a command that adds one" no_free_slot
+check "without any slot, the message has a command that adds one" no_slot_at_all
+check "a persistent XML without slots and without a place for a port is refused" no_free_slot_config
+check "--slot refuses a port if the guest has an IOMMU" viommu_port
+check "an unsupported architecture is refused" architecture
+check "--live is refused for a shut-off domain" live_on_shut_off
+check "--config and --persistent are refused for a transient domain" config_of_transient
+check "a card is refused if the guest has only a part of it" partly_present
+check "a card is refused if the persistent XML has only a part of it" partly_present_config
+check "an unassigned function in the persistent XML does not count as attached" unassigned_is_not_present
+check "--slot is refused if the card is in another slot" present_in_another_slot
+check "functions of an interrupted attach are refused" interrupted_before
+check "--slot refuses the slot of an interrupted attach" slot_of_interrupted
+check "a libvirt driver that cannot plug is refused" driver_cannot_plug
+check "a connection that cannot be opened is refused" no_connection
+check "a URI that libvirt does not know is refused" bad_uri
 finish

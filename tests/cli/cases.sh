@@ -1,19 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Hosts and guests that are unlike the usual ones, each with its drivers, on the fake
-# libvirt.
+# Unusual hosts and guests, on the fake libvirt.
 
 # shellcheck source=tests/cli/fake.sh
 . "$(dirname -- "$0")/fake.sh"
 
-# load CASE
+# load CASE: loads the host of tests/data/cases/CASE.xml, and remembers its state.
 load() {
   load_host "$tests/data/cases/$1.xml"
   remember
 }
 
-# assert_listed LINE...: `list` prints each of these lines, after spaces.
+# assert_listed LINE...: `list` prints each of these lines, which may be indented.
 assert_listed() {
   succeed list
   for line; do
@@ -21,7 +20,8 @@ assert_listed() {
   done
 }
 
-# assert_refused_with PART: it was refused, for a reason with that part, and nothing changed.
+# assert_refused_with PART: the command was refused with a message that contains PART, and
+# nothing changed.
 assert_refused_with() {
   assert_error_has 3 "$1"
   assert_as_before
@@ -37,7 +37,7 @@ acs_is_listed() {
     "group 1 also has 0000:00:00.0 (skl_uncore), 0000:00:01.0 (pcieport), 0000:02:00.0 (igb)"
 }
 
-# A port (pcieport) may stay in the group, other devices may not.
+# A port (pcieport) may stay in the group, but other devices may not.
 acs_is_refused() {
   load acs
   on_fake attach vm 01:00
@@ -95,7 +95,7 @@ native_is_detached() {
   assert_stdout "Domain 'nat' has no multifunction cards."
 }
 
-# What the document of a detach says attaches the functions to their slot again.
+# The document of a detach attaches the functions at the same slot again.
 native_comes_back() {
   load native
   succeed detach --dry-run nat 0d:00
@@ -144,7 +144,7 @@ groups_of_their_own() {
   assert_as_before
 }
 
-# A PF and its VFs in one slot of the host.
+# The PF and its VFs are in one slot of the host.
 gpu_is_listed() {
   load igpu-sriov
   assert_listed \
@@ -193,18 +193,18 @@ free_vfs() {
   assert_as_before
 }
 
-check "a group with other devices: listed with them" acs_is_listed
-check "a group with other devices: refused, and a port is not one of them" acs_is_refused
-check "all ports in use: a shut-off guest gets another" chassis_gets_a_port
-check "a card of the guest's start: listed, and attached already" native_is_listed
-check "a card of the guest's start: detached" native_is_detached
-check "a card of the guest's start: the document of its detach attaches it again" native_comes_back
-check "a pc guest: plugged on its root bus" acpi_guest
-check "a guest with an IOMMU: refused, and the bridge that it needs is named" viommu_guest
-check "functions with groups of their own: the rest stays" groups_of_their_own
-check "a GPU with VFs in its slot: listed with drivers" gpu_is_listed
-check "a GPU with VFs in its slot: two VFs" gpu_vfs
-check "two PFs with VFs in their slot: listed" two_pfs_are_listed
-check "VFs in use: listed with their domain" vfs_in_use_are_listed
-check "VFs in use: two free ones are plugged, and one in use is refused" free_vfs
+check "a group with other devices is listed with them" acs_is_listed
+check "a group with other devices is refused, but a port does not count" acs_is_refused
+check "a shut-off guest without a free port gets another port" chassis_gets_a_port
+check "a card that the guest was started with is listed, and counts as attached" native_is_listed
+check "a card that the guest was started with can be detached" native_is_detached
+check "the document of that detach attaches the card again" native_comes_back
+check "a pc guest gets the card on its root bus" acpi_guest
+check "a guest with an IOMMU is refused, and the message names the bridge that it needs" viommu_guest
+check "functions with groups of their own are attached without the rest" groups_of_their_own
+check "a GPU with VFs in its slot is listed with its drivers" gpu_is_listed
+check "two VFs of a GPU in the same host slot are attached" gpu_vfs
+check "two PFs with VFs in their slot are listed" two_pfs_are_listed
+check "VFs in use are listed with their domain" vfs_in_use_are_listed
+check "free VFs are attached, and a VF in use is refused" free_vfs
 finish

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The completion, typed into a real interactive bash under a pty. expect TYPED ARGUMENTS...: what the command gets after TYPED
-# (\t: TAB; \e*: insert all completions) and Enter, in time.
+# Tests the completion in a real interactive bash on a pty. expect TYPED ARGUMENTS...: after TYPED and Enter, the command gets
+# these arguments, within a time limit. In TYPED, \t is TAB, and \e* inserts all completions.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 COMPLETION=$here/../bash-completion/virt-mfplug BINDIR=${VIRT_MFPLUG%/*}
@@ -19,7 +19,7 @@ server=$!
 read -r _ <"$tmp/ready"
 export SILENT="qemu+unix:///system?socket=$tmp/socket"
 rc=$tmp/rc
-# virsh nodedev-list does not work on test:/// (libvirt 9.0: unsupported flags); the rest is real.
+# virsh nodedev-list does not work on test:/// (libvirt 9.0: unsupported flags). All other commands are real.
 cat >"$tmp/virsh" <<'STUB'
 #!/bin/sh
 case " $* " in
@@ -43,9 +43,9 @@ expect() {
     tr -d '\r' | grep -a '^GOT' | tail -n 1)
   n=$((n + 1))
   if [[ $got == "$want" ]]; then
-    echo "ok $n - completes: $typed"
+    echo "ok $n - $typed becomes $*"
   else
-    echo "not ok $n - completes: $typed"; echo "# got  $got"; echo "# want $want"; failed=1
+    echo "not ok $n - $typed becomes $*"; echo "# got  $got"; echo "# want $want"; failed=1
   fi
 }
 c="virt-mfplug -c $HOST"
@@ -58,7 +58,7 @@ expect 'virt-mfplug attach --per\t' attach --persistent
 expect 'virt-mfplug detach --wai\t' detach --wai
 expect 'virt-mfplug attach --rest un\t' attach --rest unassigned
 expect 'virt-mfplug attach --rest=un\t' attach --rest=unassigned
-expect 'virt-mfplug attach --managed=\e*' attach --managed=no yes # readline cuts at =
+expect 'virt-mfplug attach --managed=\e*' attach --managed=no yes # readline splits words at =
 expect 'virt-mfplug detach --format j\t' detach --format json
 expect "$c attach v\t" -c "$HOST" attach vm
 expect "virt-mfplug --connect=$HOST attach v\t" --connect="$HOST" attach vm
@@ -66,15 +66,15 @@ expect "$c attach --slot 02:00 v\t" -c "$HOST" attach --slot 02:00 vm
 expect "$c attach vm 0000:01\t" -c "$HOST" attach vm 0000:01:00
 expect "$c attach vm 0000:01\t 0000:02\t" -c "$HOST" attach vm 0000:01:00 0000:02:00
 expect "$c attach vm \e*" -c "$HOST" attach vm 0000:01:00 0000:02:00
-expect "$c attach vm 0000:01:00 \\e*" -c "$HOST" attach vm 0000:01:00 0000:02:00 # not 01 again
-expect "$c attach --file=x vm 0000:01\t" -c "$HOST" attach --file=x vm 0000:01 # the document has them
-expect "$c recover v\t 0000:01\t" -c "$HOST" recover vm 0000:01 # no device
+expect "$c attach vm 0000:01:00 \\e*" -c "$HOST" attach vm 0000:01:00 0000:02:00 # 01 is named already
+expect "$c attach --file=x vm 0000:01\t" -c "$HOST" attach --file=x vm 0000:01 # the document names the devices
+expect "$c recover v\t 0000:01\t" -c "$HOST" recover vm 0000:01 # it takes no device
 expect 'virt-mfplug recover --dr\t' recover --dry-run
 expect "$c reclaim 0000:01\t 0000:02\t" -c "$HOST" reclaim 0000:01:00 0000:02:00
 expect "$c reclaim 0000:01:00 \\e*" -c "$HOST" reclaim 0000:01:00 0000:02:00
-expect "$c reclaim v\t" -c "$HOST" reclaim v # no domain
+expect "$c reclaim v\t" -c "$HOST" reclaim v # it takes no domain
 expect 'virt-mfplug reclaim --format=j\t' reclaim --format=json
-expect "$c list v\t 0000:01\t" -c "$HOST" list vm 0000:01 # no device
+expect "$c list v\t 0000:01\t" -c "$HOST" list vm 0000:01 # it takes no device
 expect 'virt-mfplug list --al\t' list --all
 expect 'virt-mfplug list --sl\t' list --slots
 expect 'virt-mfplug list --format=j\t' list --format=json
@@ -82,7 +82,7 @@ expect "$c attach --config v\t --dry\t" -c "$HOST" attach --config vm --dry-run
 expect 'virt-mfplug attach --file /etc/hostn\t' attach --file /etc/hostname
 expect 'virt-mfplug attach --file=/etc/hostn\t' attach --file=/etc/hostname
 m="virt-mfplug -c $MANY"
-# Running domains, or all where a shut-off one will do.
+# A domain is completed if it runs, or if the command takes a shut-off domain too.
 expect "$m attach off-c\t" -c "$MANY" attach off-c
 expect "$m attach --live off-c\t" -c "$MANY" attach --live off-c
 expect "$m attach --config off-c\t" -c "$MANY" attach --config off-card
@@ -92,22 +92,22 @@ expect "$m detach --current off-c\t" -c "$MANY" detach --current off-card
 expect "$m recover off-c\t" -c "$MANY" recover off-c
 expect "$m list off-c\t" -c "$MANY" list off-card
 expect "$m list --slots off-c\t" -c "$MANY" list --slots off-card
-# What the domain has, or all where its persistent XML is meant.
+# detach completes the cards that the domain has, or all cards for the persistent XML.
 expect "$m detach card \e*" -c "$MANY" detach card 0000:02:00 0000:06:00
 expect "$m detach card 0000:06:00 \e*" -c "$MANY" detach card 0000:06:00 0000:02:00
 expect "$m detach --config card 0000:01\t" -c "$MANY" detach --config card 0000:01:00
-expect "$m detach q35 0\t" -c "$MANY" detach q35 0 # it has none
-# Free guest slots, of bridges too.
+expect "$m detach q35 0\t" -c "$MANY" detach q35 0 # the domain has no card
+# --slot completes free guest slots, also those of bridges.
 expect "$m attach q35 --slot \e*" -c "$MANY" attach q35 --slot 0000:03:00 0000:04:00
 expect "$m attach q35 --slot=0000:04\t" -c "$MANY" attach q35 --slot=0000:04:00
 expect "$m attach card --slot 0\t" -c "$MANY" attach card --slot 0000:04:00
-expect "$m attach pc --slot 0000:00:0\e*" -c "$MANY" attach pc --slot 0000:00:02 0{4,5,6,7,8,9,a,b,c,d,e,f} # readline cuts at :
-expect "$m attach --slot 0\t" -c "$MANY" attach --slot 0 # of which domain?
+expect "$m attach pc --slot 0000:00:0\e*" -c "$MANY" attach pc --slot 0000:00:02 0{4,5,6,7,8,9,a,b,c,d,e,f} # readline splits words at :
+expect "$m attach --slot 0\t" -c "$MANY" attach --slot 0 # no domain is named yet
 expect "virt-mfplug -c test://$tmp/odd.xml attach my\t --slot 0000:04\t" -c "test://$tmp/odd.xml" attach 'my q35' --slot 0000:04:00
 expect "virt-mfplug -c test://$tmp/odd.xml attach 'my q35' --slot 0000:04\t" -c "test://$tmp/odd.xml" attach 'my q35' --slot 0000:04:00
-expect 'virt-mfplug attach --live --li\t' attach --live --li # once will do
+expect 'virt-mfplug attach --live --li\t' attach --live --li # it is named already
 expect 'virt-mfplug attach --rest=keep --res\t' attach --rest=keep --res
-# A libvirt that is away, and one that hangs.
+# Nothing is completed if libvirt does not exist, or if it hangs.
 expect 'virt-mfplug -c nosuch:/// attach v\t' -c nosuch:/// attach v
 expect "virt-mfplug -c '$SILENT' attach v\t" -c "$SILENT" attach v
 expect "virt-mfplug -c '$SILENT' attach vm 0\t" -c "$SILENT" attach vm 0

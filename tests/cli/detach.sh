@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# detach: what would go, and what is refused.
+# Tests detach: which functions would leave the guest, and what is refused.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -14,21 +14,19 @@ all_functions() {
   assert_golden detach-card.xml
 }
 
-# The record knows that 06:00.2 is shown, though libvirt has it unassigned.
+# The record says that the guest sees 06:00.2, although libvirt has it as unassigned.
 part() {
   run detach --dry-run card 06:00.0
-  assert_error_has 3 "the guest would lose the whole slot, and with it what was not named: "
-  assert_stderr_has "0000:06:00.2"
-  assert_stderr_has "name the device, or all of its functions, to detach it"
+  assert_error_has 3 "the slot also holds 0000:06:00.2, which you did not name"
+  assert_stderr_has "name every function in the slot, or the whole device"
 }
 
 exposed_sibling() {
   run detach --dry-run card 06:00.2
-  assert_error_has 3 "what was not named: "
-  assert_stderr_has "0000:06:00.0"
+  assert_error_has 3 "the slot also holds 0000:06:00.0, which you did not name"
 }
 
-# Leftovers are not in the slot: the guest does not lose them.
+# Unassigned functions are not in the slot, so the guest does not lose them.
 shown_ones() {
   run detach --dry-run card 06:00.0,2
   assert_done
@@ -36,9 +34,8 @@ shown_ones() {
   assert_stdout_has 'function="0x2"'
 }
 
-# It shares an IOMMU group with what the guest has, so the host cannot have it
-# back on its own.
-leftover() {
+# The guest has other functions of its IOMMU group, so it cannot be reattached alone.
+unassigned() {
   run detach --dry-run card 06:00.1
   assert_error_has 3 "0000:06:00.0"
   assert_stderr_has "0000:06:00.2"
@@ -54,7 +51,7 @@ several_slots() {
   assert_error 3 "the functions named are in several guest slots: 0000:06:00.2 at 0000:02:00.2, 0000:06:00.0 at 0000:02:00.0, 0000:02:00.0 at 0000:03:00.0; detach one slot at a time"
 }
 
-# Of an attach that was interrupted there is only the record.
+# An interrupted attach may leave only its record.
 several_records() {
   cp "$scratch/host.xml" "$scratch/kept.xml"
   sed 's,^\( *\)\(<mfplug:card .*\)0011223344556677" slot="0000:02:00">,\1\28899aabbccddeeff" slot="0000:01:00"><mfplug:function host="0000:01:00.0" guest="0" alias="ua-mfplug-0000-01-00-0" taken="yes"/></mfplug:card>\n&,' \
@@ -74,7 +71,7 @@ config() {
 config_part() {
   run detach --dry-run --config off-card 06:00.0
   assert_error_has 3 "0000:06:00.1"
-  assert_stderr_lacks "0000:06:00.2" # a leftover
+  assert_stderr_lacks "0000:06:00.2" # which is unassigned
 }
 
 interrupted() {
@@ -85,7 +82,7 @@ interrupted() {
 nothing_there() {
   run detach q35 01:00
   assert_done
-  assert_stdout "Nothing of it is attached to domain 'q35'."
+  assert_stdout "None of these functions is attached to domain 'q35'."
 }
 
 nothing_there_json() {
@@ -116,22 +113,22 @@ driver_cannot_plug() {
   assert_error 3 "libvirt's test driver cannot plug a multifunction card; QEMU's driver can. --dry-run works here"
 }
 
-check "a whole card, leftovers included" whole
-check "all functions by name" all_functions
-check "function 0 alone is refused, and what would go along is listed" part
+check "a whole card is detached with its unassigned functions" whole
+check "naming all functions detaches the whole card" all_functions
+check "function 0 alone is refused, and the message lists what would leave with it" part
 check "a shown sibling alone is refused" exposed_sibling
-check "the shown functions without the leftovers" shown_ones
-check "a leftover alone is refused" leftover
-check "a single function" single
+check "the shown functions are detached without the unassigned ones" shown_ones
+check "an unassigned function alone is refused" unassigned
+check "a single function is detached" single
 check "functions in several slots are refused" several_slots
-check "functions of several attaches are refused, though nothing is in a slot yet" several_records
-check "from the persistent XML" config
+check "functions of several attaches are refused, although no slot has them yet" several_records
+check "a card is detached from the persistent XML" config
 check "a part of the persistent XML's slot is refused" config_part
-check "what an interrupted attach wrote down" interrupted
-check "nothing to detach is no failure" nothing_there
-check "nothing to detach, as JSON" nothing_there_json
-check "nothing to detach, quietly" nothing_there_quiet
-check "no such domain" no_such_domain
-check "--live on a shut-off domain" live_on_shut_off
-check "a driver that cannot plug" driver_cannot_plug
+check "an interrupted attach is detached as its record says" interrupted
+check "a detach of nothing succeeds" nothing_there
+check "a detach of nothing is reported as JSON" nothing_there_json
+check "--quiet prints nothing for a detach of nothing" nothing_there_quiet
+check "an unknown domain is refused" no_such_domain
+check "--live is refused for a shut-off domain" live_on_shut_off
+check "a libvirt driver that cannot plug is refused" driver_cannot_plug
 finish

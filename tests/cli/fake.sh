@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
 #
-# What the tests on the fake libvirt share, which includes lib.sh. Each run of the program
-# loads the host and its guests from $FAKE_LIBVIRT, and writes there what it changes.
+# What the tests on the fake libvirt share, with all of lib.sh. Each run of the program loads
+# the host and its guests from the file $FAKE_LIBVIRT, and writes its changes back.
 
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-: "${VIRT_MFPLUG_ON_FAKE:?the program that is linked with the fake libvirt}"
+: "${VIRT_MFPLUG_ON_FAKE:?names the program that is linked with the fake libvirt}"
 
 FAKE_LIBVIRT=$scratch/fake.xml
 export FAKE_LIBVIRT
 
-# on_fake WORD...: runs the program on the fake; sets $status.
+# on_fake WORD...: runs the program on the fake, and sets $status.
 on_fake() {
   with_faults '' "$@"
 }
@@ -25,18 +25,18 @@ with_faults() {
   FAKE_FAULTS=$faults "$VIRT_MFPLUG_ON_FAKE" "$@" </dev/null >"$scratch/stdout" \
     2>"$scratch/stderr" || status=$?
   if grep -q ' violation="' "$FAKE_LIBVIRT"; then
-    fail "a real host had not survived: $(grep ' violation="' "$FAKE_LIBVIRT")"
+    fail "this would damage a real host: $(grep ' violation="' "$FAKE_LIBVIRT")"
   fi
 }
 
-# succeed WORD...: the same, and that has to succeed without a warning.
+# succeed WORD...: runs the program on the fake. It must succeed without a warning.
 succeed() {
   on_fake "$@"
   assert_done
 }
 
-# new_host: a new host with two cards of four functions, and two guests, vm and other, with
-# three empty ports each.
+# new_host: makes a new host with two cards of four functions, and two guests, vm and other,
+# with three empty ports each.
 new_host() {
   if [ ! -f "$scratch/new.xml" ]; then
     load_host "$tests/data/fake/host.xml"
@@ -47,7 +47,7 @@ new_host() {
   cp "$scratch/new.before" "$scratch/before"
 }
 
-# load_host FILE: the host of FILE, with the drivers of the file beside it.
+# load_host FILE: loads the host of FILE, with the drivers in the file beside it.
 load_host() {
   rm -f "$scratch/fake.drivers"
   cp "$1" "$FAKE_LIBVIRT"
@@ -59,7 +59,7 @@ load_host() {
   remember
 }
 
-# plugged_host: the new host, whose first card guest vm has.
+# plugged_host: makes a new host whose first card is attached to the guest vm.
 plugged_host() {
   new_host
   if [ ! -f "$scratch/plugged.xml" ]; then
@@ -69,13 +69,14 @@ plugged_host() {
   cp "$scratch/plugged.xml" "$FAKE_LIBVIRT"
 }
 
-# The state without the time, and without what a detach leaves of the time and of metadata.
+# timeless FILE: prints the state without all times, and without the empty <metadata> that a
+# detach leaves behind.
 timeless() {
   sed -e '/^  <fake:state /d' -e '/<fake:held /d' -e '/^  <\/fake:state>$/d' \
     -e '/^ *<metadata\/>$/d' "$1"
 }
 
-# remember: what assert_as_before compares with.
+# remember: saves the state for assert_as_before.
 remember() {
   timeless "$FAKE_LIBVIRT" >"$scratch/before"
 }
@@ -86,38 +87,39 @@ assert_as_before() {
   diff -u "$scratch/before" "$scratch/after" || fail "the state is not as it was before"
 }
 
-# drivers [DEVICE]: the drivers of its functions on one line, "-" for none.
+# drivers [DEVICE]: prints the drivers of the functions of DEVICE, or of 01_00, on one line.
+# "-" means no driver.
 drivers() {
   awk -v "device=pci_0000_${1:-01_00}_" '
-    function tell() {
+    function append() {
       if (ours)
         line = line " " driver
       ours = 0
     }
-    /^    <name>/ { gsub(/<[^>]*>| /, ""); tell(); ours = index($0, device) == 1; driver = "-" }
+    /^    <name>/ { gsub(/<[^>]*>| /, ""); append(); ours = index($0, device) == 1; driver = "-" }
     /^    <driver>/ { getline; gsub(/<[^>]*>| /, ""); driver = $0 }
-    END { tell(); print substr(line, 2) }' "$FAKE_LIBVIRT"
+    END { append(); print substr(line, 2) }' "$FAKE_LIBVIRT"
 }
 
-# assert_drivers TEXT [DEVICE]
+# assert_drivers TEXT [DEVICE]: `drivers` prints TEXT.
 assert_drivers() {
   text=$(drivers "${2:-01_00}")
   [ "$text" = "$1" ] || fail "the drivers are $text, not $1"
 }
 
-# assert_slot DOMAIN TEXT: what `list DOMAIN` prints.
+# assert_slot DOMAIN TEXT: `list DOMAIN` prints TEXT.
 assert_slot() {
   succeed list "$1"
   assert_stdout "$2"
 }
 
-# edit_state WORD...: changes the state as sed does.
+# edit_state WORD...: edits the state with sed.
 edit_state() {
   sed "$@" "$FAKE_LIBVIRT" >"$scratch/edited"
   mv "$scratch/edited" "$FAKE_LIBVIRT"
 }
 
-# The guest, which did not answer, does what it was asked meanwhile.
+# guest_answers: the silent guest acts again, and does what it was asked to do meanwhile.
 guest_answers() {
   edit_state -e 's/ silent="yes"/ silent="no"/' -e 's/ leaves="yes"/ leaves="yes" gone="1"/'
 }

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the host uses a function for is told before it is taken.
+# Tests the warnings of an attach about what the host uses a function for.
 # shellcheck source=tests/cli/fake.sh
 . "$(dirname "$0")/fake.sh"
 
-# The host with an interface that is up on 01:00.1, one that is down on 01:00.2,
-# one without a function, and a disk two steps below the USB function 02:00.1.
+# The host gets an interface that is up on 01:00.1, one that is down on 01:00.2, one
+# that is on no function, and a disk two levels below the USB function 02:00.1.
 python3 - "$scratch/host.xml" <<'PYTHON' || exit 1
 import sys
 path = sys.argv[1]
@@ -69,10 +69,10 @@ in_json() {
   assert_json "it['warnings'] == ['with host function 0000:01:00.1 the host loses network interface eth1, which is up']"
 }
 
-check "a network interface that is up, and not one that is down" network
-check "a disk, whose adapter is on the function" disk
-check "nothing of functions that are not taken" other_functions
-check "nothing where the running host is not touched" not_taken
-check "nothing with --quiet" quiet
-check "in JSON, too" in_json
+check "attach warns of a network interface that is up, and not of one that is down" network
+check "attach warns of a disk whose adapter is on the function" disk
+check "attach does not warn of functions that it does not take" other_functions
+check "--config takes nothing from the host, so it does not warn" not_taken
+check "--quiet prints no warning" quiet
+check "JSON has the warning" in_json
 finish

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Hostile and broken input: names, domains and documents that nobody would wish for.
+# Tests hostile and broken input: names, domains and documents.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# One a line; of each kind of character that a shell, an option parser, printf
-# or XML takes for more than it is.
+# One name a line. The names have all kinds of characters that are special to a shell,
+# an option parser, printf or XML.
 cat >"$scratch/names" <<'NAMES'
 two words
 it's
@@ -28,11 +28,11 @@ a;b|c&d>e<f
 01:00
 NAMES
 
-# Names are not to be printed in ASCII.
+# The program must not print names in ASCII.
 LC_ALL=C.UTF-8
 export LC_ALL
 
-# rename_domain OLD NEW: a host whose domain OLD is called NEW; sets uri.
+# rename_domain OLD NEW: makes a host whose domain OLD is called NEW, and sets $uri.
 rename_domain() {
   OLD="<name>$1</name>" NEW=$2 awk '
     BEGIN {
@@ -78,8 +78,9 @@ name_before_options_ends() {
   assert_error_has 2 "'--dry-run' does not name a device"
 }
 
-# words_after PREFIX: what a shell makes of the command that stderr has after
-# PREFIX: one argument a line. Files and variables of other names are not there.
+# words_after PREFIX: makes a shell parse the rest of the command after PREFIX in
+# stderr, and writes the words one a line. It does so in an empty directory, so that no
+# pattern matches a file.
 words_after() {
   sed -n "s/.*$1 //p" "$scratch/stderr" >"$scratch/command"
   [ -s "$scratch/command" ] || fail "stderr has no command '$1'"
@@ -87,7 +88,8 @@ words_after() {
   (cd "$scratch/empty" && eval "printf '%s\\n' $(cat "$scratch/command")") >"$scratch/words"
 }
 
-assert_words() { # NAME
+# assert_words NAME: the words are NAME alone, with -- before it if it begins with -.
+assert_words() {
   case $1 in
     -*) printf '%s\n' -- "$1" >"$scratch/expected" ;;
     *) printf '%s\n' "$1" >"$scratch/expected" ;;
@@ -107,8 +109,8 @@ recover_names() {
   for_each_name recover_name
 }
 
-# The advice, as it stands, is a command that finds the domain; the test driver
-# goes no further.
+# The recover command in the message finds the domain. The test driver supports no more
+# than that.
 recover_as_told() {
   rename_domain interrupted "--it's \"me\""
   run attach --dry-run -- "--it's \"me\"" 06:00
@@ -144,7 +146,7 @@ absent_names() {
   for_each_name absent_name
 }
 
-# Not every driver of libvirt takes it.
+# Not every driver of libvirt accepts such a name.
 name_with_newline() {
   rename_domain interrupted 'a
 b'
@@ -172,7 +174,7 @@ long_name() {
   [ "$(wc -c <"$scratch/stderr")" -gt 100000 ] || fail "the name is not all there"
 }
 
-# large_host: a host whose domain q35 has four megabytes of metadata and disks.
+# large_host: makes a host whose domain q35 has four megabytes of metadata and disks.
 large_host() {
   python3 -c '
 import sys
@@ -201,7 +203,7 @@ large_domain() {
   assert_golden whole.xml
 }
 
-# refuse_document MESSAGE: --file refuses what is in document.xml.
+# refuse_document MESSAGE: --file refuses document.xml, and MESSAGE follows its name.
 refuse_document() {
   run attach --dry-run q35 --file "$scratch/document.xml"
   assert_error_has 3 "$scratch/document.xml$1"
@@ -260,7 +262,7 @@ external_entities() {
   done
 }
 
-# An inclusion is an element like any other, and not one that we know.
+# To the program, an inclusion is only an unknown element.
 inclusion() {
   echo "<devices xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='/etc/passwd' parse='text'/>$hostdev</devices>" | document
   refuse_document ':1: <include> is not a <hostdev'
@@ -342,28 +344,28 @@ odd_words() {
   done
 }
 
-check "a domain of any name can be named" names
-check "what follows -- is no option" name_before_options_ends
-check "recover in a message is quoted for the shell" recover_names
-check "recover as the message has it can be run" recover_as_told
-check "virt-xml in a message is quoted for the shell" add_port_names
-check "an absent domain of any name, in JSON" absent_names
-check "a name with a newline" name_with_newline
-check "a name that is not UTF-8" name_of_bytes
-check "an empty name" empty_name
-check "a name of 100 kilobytes" long_name
-check "a domain of megabytes" large_domain
+check "a domain with any name is found" names
+check "a word after -- is not an option" name_before_options_ends
+check "a message quotes the domain of its recover command for the shell" recover_names
+check "the recover command in a message can be run" recover_as_told
+check "a message quotes the domain of its virt-xml command for the shell" add_port_names
+check "JSON has the name of an absent domain unchanged" absent_names
+check "a message quotes a name with a newline, if libvirt accepts it" name_with_newline
+check "a name that is not UTF-8 is not found" name_of_bytes
+check "an empty name is refused" empty_name
+check "a name of 100 kilobytes is printed whole" long_name
+check "a domain with megabytes of XML is read" large_domain
 check "an empty document is refused" empty_document
 check "a document that ends early is refused" truncated_document
 check "entities that expand without end are refused" entity_expansion
 check "no external entity is read" external_entities
-check "nothing is included" inclusion
-check "numbers that are too large or none are refused" huge_numbers
+check "an inclusion is refused" inclusion
+check "numbers out of range and words that are not numbers are refused" huge_numbers
 check "zero bytes are refused" zero_bytes
 check "wrong encodings are refused" wrong_encodings
-check "elements in elements without end are refused" deep_document
-check "noise is refused" noise
-check "a directory is refused" directory
-check "devices and no name in place of a file" other_than_files
-check "odd words name no device" odd_words
+check "deep nesting is refused" deep_document
+check "random bytes are refused" noise
+check "a directory is refused as a document" directory
+check "device files and an empty name are refused as documents" other_than_files
+check "odd words are not devices" odd_words
 finish

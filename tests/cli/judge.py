@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Judges JSON for the tests of the command line, for all tests of a script in one process.
+"""Judges JSON for the tests of the command line, in one process for all tests of a script.
 
 judge.py DIRECTORY   waits on the pipe DIRECTORY/question until something writes to it, then
                      evaluates the Python expression in the file DIRECTORY/expression, and writes
@@ -17,11 +17,11 @@ import sys
 
 
 def judge(directory):
-    """What is wrong with the files, if anything."""
+    """Returns what is wrong with the files, or None."""
     text = {name: (directory / name).read_text(encoding='utf-8', errors='surrogateescape')
             for name in ('stdout', 'stderr', 'expression', 'word')}
     names = {'it': json.loads(text['stdout']), 'stderr': text['stderr'], 'word': text['word']}
-    # The names are global ones, which comprehensions see too.
+    # Comprehensions see these names only as globals.
     return None if eval(text['expression'], names) else 'it is false'
 
 

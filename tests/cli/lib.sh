@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
 #
-# What the tests of the command line share. Each test is a function; `check`
-# runs it in a subshell that the first failed command or assertion ends, and
-# prints its line of TAP.
+# What the tests of the command line share. Each test is a function. `check` runs it
+# in a subshell, which ends at the first command or assertion that fails, and prints
+# a line of TAP.
 
-: "${VIRT_MFPLUG:?the program to test}"
+: "${VIRT_MFPLUG:?names the program to test}"
 
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 golden_dir=$tests/data/golden
@@ -15,7 +15,8 @@ trap 'exit 130' INT TERM HUP
 checks=0
 failures=0
 
-# Nothing of the person's own configuration, and no URI with odd characters.
+# The tests do not use the person's own configuration. The host is copied, because the
+# path of the source tree may have characters that a URI cannot have.
 HOME=$scratch
 XDG_CONFIG_HOME=$scratch
 XDG_CACHE_HOME=$scratch
@@ -48,6 +49,7 @@ finish() {
   [ "$failures" -eq 0 ]
 }
 
+# fail MESSAGE: ends the test, and prints MESSAGE and the output of the last run.
 fail() {
   echo "$*"
   if [ -f "$scratch/stdout" ]; then
@@ -60,14 +62,14 @@ fail() {
   exit 1
 }
 
-# run_bare WORD...: runs the program, with what is in $input, if set, for
-# standard input; sets $status.
+# run_bare WORD...: runs the program, and sets $status. If $input is set, it names the
+# file for standard input.
 run_bare() {
   status=0
   "$VIRT_MFPLUG" "$@" <"${input:-/dev/null}" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 }
 
-# run WORD...: the same on the test driver.
+# run WORD...: runs the program on libvirt's test driver.
 run() {
   run_bare --connect "$uri" "$@"
 }
@@ -84,7 +86,7 @@ assert_stderr_empty() {
   [ ! -s "$scratch/stderr" ] || fail "stderr is not empty"
 }
 
-# assert_stdout TEXT, assert_stderr TEXT: it is TEXT and a newline.
+# assert_stdout TEXT, assert_stderr TEXT: the output is TEXT and a newline.
 assert_stdout() {
   printf '%s\n' "$1" | cmp -s - "$scratch/stdout" || fail "stdout is not: $1"
 }
@@ -113,13 +115,14 @@ assert_stderr_lacks() {
   fi
 }
 
-# assert_done: the program succeeded and had nothing to complain of.
+# assert_done: the program succeeded without a warning.
 assert_done() {
   assert_status 0
   assert_stderr_empty
 }
 
-# assert_error STATUS MESSAGE: it failed so, and printed no result.
+# assert_error STATUS MESSAGE: the program failed with STATUS and MESSAGE, and printed
+# no result.
 assert_error() {
   assert_status "$1"
   assert_stdout_empty
@@ -131,7 +134,7 @@ Try 'virt-mfplug --help'."
   fi
 }
 
-# assert_error_has STATUS PART: the same, of a message that is not all ours.
+# assert_error_has STATUS PART: the same for a message that contains PART.
 assert_error_has() {
   assert_status "$1"
   assert_stdout_empty
@@ -139,8 +142,8 @@ assert_error_has() {
   assert_stderr_has "$2"
 }
 
-# begin_judge: starts the one Python of this script, which judges JSON, unless
-# it runs; a start for each assertion took most of the time of some scripts.
+# begin_judge: starts judge.py unless it is running. All assertions of a script use
+# one process: some scripts spent most of their time in starting Python.
 begin_judge() {
   [ ! -p "$scratch/question" ] || return 0
   mkfifo "$scratch/verdict" "$scratch/question"
@@ -151,8 +154,8 @@ end_judge() {
   [ ! -p "$scratch/question" ] || : >"$scratch/question"
 }
 
-# assert_json EXPRESSION [WORD]: stdout is JSON, and the Python EXPRESSION on it,
-# called "it", is true; "stderr" is standard error, and "word" WORD.
+# assert_json EXPRESSION [WORD]: stdout is JSON, and the Python EXPRESSION is true. In
+# it, "it" is the JSON, "stderr" is standard error, and "word" is WORD.
 assert_json() {
   begin_judge
   printf '%s' "$1" >"$scratch/expression"
@@ -162,20 +165,20 @@ assert_json() {
   [ "$verdict" = true ] || fail "stdout is not JSON with: $1: $verdict"
 }
 
-# assert_golden NAME: it succeeded, and stdout is well-formed XML and as in
-# tests/data/golden/NAME.
+# assert_golden NAME: the program succeeded, and stdout is well-formed XML and the same
+# as tests/data/golden/NAME.
 assert_golden() {
   assert_done
   xmllint --noout "$scratch/stdout" || fail "stdout is not well-formed"
   assert_golden_text "$1"
 }
 
-# assert_golden_text NAME: the same of a text that is no XML.
+# assert_golden_text NAME: the same for a text that is not XML.
 assert_golden_text() {
   assert_done
   if [ "${UPDATE_GOLDENS:-}" = 1 ]; then
     cp "$scratch/stdout" "$golden_dir/$1"
   fi
   [ -f "$golden_dir/$1" ] || fail "there is no golden $1; UPDATE_GOLDENS=1 makes it"
-  diff -u "$golden_dir/$1" "$scratch/stdout" || fail "stdout is not the golden $1"
+  diff -u "$golden_dir/$1" "$scratch/stdout" || fail "stdout differs from the golden $1"
 }

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# list: the host's devices and a domain's cards, as text and as JSON.
+# Tests list: the host's devices and a domain's cards, as text and as JSON.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 cp "$tests/data/cli/list.xml" "$scratch/list.xml"
 
-# on_list WORD...: the program on the host of list.xml.
+# on_list WORD...: runs the program on the host of list.xml.
 on_list() {
   run_bare --connect "test://$scratch/list.xml" "$@"
 }
@@ -28,7 +28,7 @@ odd() {
   assert_golden_text list-odd.txt
 }
 
-# Bytes that a terminal acts upon, whatever the locale is.
+# In no locale may the output have bytes that a terminal acts on.
 no_controls() {
   for locale in C C.UTF-8; do
     for format in "" "3"; do
@@ -45,8 +45,8 @@ sys.exit(1 if bad else 0)
   done
 }
 
-# What is at the end of the first row of 0000:02:00 begins where it does in the
-# others: two columns for each wide character, none for a combining one.
+# The group begins in the same column in all rows of 0000:02:00, although a wide
+# character takes two columns and a combining one takes none.
 aligned() {
   on_list list
   assert_done
@@ -72,7 +72,7 @@ bridges_with_all() {
   assert_stdout_has "0000:05:00  1 function  can be attached"
 }
 
-stranger() {
+other_members() {
   on_list list
   assert_stdout_has "  group 5 also has 0000:04:00.0"
   on_list list --format json
@@ -112,7 +112,7 @@ json_all() {
     for f in d["functions"]] == [True]'
 }
 
-# It says what attach says.
+# The reason is the message of attach.
 same_as_attach() {
   run list --all --format json
   assert_done
@@ -132,7 +132,7 @@ no_devices() {
     "<type arch='x86_64'>hvm</type></os></domain></node>" >"$scratch/empty.xml"
   run_bare -c "test://$scratch/empty.xml" list
   assert_done
-  # The driver adds a device of its own where there is none, which is no PCI device.
+  # If there is no device, the test driver adds one, which is not a PCI device.
   assert_stdout "No multifunction devices."
   run_bare -c "test://$scratch/empty.xml" list --all
   assert_done
@@ -192,7 +192,7 @@ detaching() {
 }
 
 native() {
-  on_list list 3 # its id; the name is odd
+  on_list list 3 # the id of a domain with an odd name
   assert_done
   assert_stdout "0000:02:00  2 functions
   host 0000:0a:00.0  guest 0000:02:00.0  plugged
@@ -252,7 +252,7 @@ slots_of_card() {
   assert_stdout_has "hostdev 0000:06:00.2; another attach holds it, or was interrupted there"
 }
 
-# The persistent XML, where a port with hotplug='off' will do.
+# In the persistent XML, even a port with hotplug='off' is free.
 slots_shut_off() {
   grep -q "<target chassis='2' port='0x11' hotplug='off'/>" "$scratch/host.xml"
   run list --slots off
@@ -297,8 +297,8 @@ slots_json() {
   assert_json '[s["slot"] for s in it["slots"]] == ["0000:00:%02x" % n for n in range(1, 32)]'
 }
 
-# What list --slots calls free, attach takes, and nothing else: of each line the
-# first slot.
+# attach accepts the slots that list --slots calls free, and no others. This tests the
+# first slot of each line.
 slots_as_attach() {
   for name in q35 pc viommu off-card; do
     run list --slots "$name"
@@ -353,45 +353,45 @@ usage() {
   run list card q35
   assert_error 2 "list takes one domain at most"
   run list --format xml
-  assert_error 2 "'xml' is no format; there are text and json"
+  assert_error 2 "'xml' is not a format; use text or json"
   run list --timeout 5
   assert_error 2 "--timeout: unknown option"
 }
 
-check "the cards of a host" cards
-check "all devices of a host" all
-check "names of all kinds, strangers, and what cannot be attached" odd
-check "no control characters on a terminal" no_controls
-check "columns are aligned by character" aligned
-check "bridges and single functions only with --all" bridges_with_all
-check "a stranger in the IOMMU group" stranger
-check "the host as JSON" json
-check "names are whole in JSON" json_names
-check "all devices as JSON" json_all
-check "the reason is what attach says" same_as_attach
-check "a host without PCI devices" no_devices
-check "a domain with a card" domain
-check "a domain's single functions with --all" domain_all
-check "a domain as JSON" domain_json
-check "a shut-off domain" domain_shut_off
-check "an attach that was interrupted early" interrupted
-check "an attach that lacks its last step" queued
-check "a detach that has begun" detaching
-check "native multifunction, and an interface" native
-check "an unassigned function without a record" unassigned
-check "a domain with nothing" domain_with_nothing
-check "--slots: free ones, occupants and reasons" slots
-check "--slots: free slots of a bridge as a range" slots_in_runs
-check "--slots: all functions of a card, and one that was interrupted" slots_of_card
-check "--slots of a shut-off domain" slots_shut_off
-check "--slots with a guest IOMMU" slots_iommu
-check "--slots of a domain without any" no_slots
-check "--slots as JSON" slots_json
-check "--slots calls free what attach takes" slots_as_attach
-check "--slots of an architecture that is not supported" slots_unsupported
-check "--slots: wrong usage" slots_usage
-check "no such domain" no_such_domain
-check "no connection" no_connection
-check "--quiet prints the list" quiet
-check "wrong usage" usage
+check "list prints the cards of a host" cards
+check "--all adds the other PCI devices of a host" all
+check "list prints names of all kinds, other members of groups, and reasons" odd
+check "list prints no control characters" no_controls
+check "columns are aligned by the width of characters" aligned
+check "bridges and single functions are listed only with --all" bridges_with_all
+check "other members of the IOMMU group are listed" other_members
+check "JSON has the cards of a host" json
+check "JSON has names unchanged" json_names
+check "JSON has all devices with --all" json_all
+check "the reason in the list is the message of attach" same_as_attach
+check "a host without PCI devices has an empty list" no_devices
+check "list DOMAIN prints the cards of the domain" domain
+check "--all adds the single functions of a domain" domain_all
+check "JSON has the cards of a domain" domain_json
+check "the functions of a shut-off domain are configured" domain_shut_off
+check "functions are recorded if an attach was interrupted early" interrupted
+check "functions are queued if an attach lacks its last step" queued
+check "functions are detaching if a detach has begun" detaching
+check "native multifunction is listed, and an interface only with --all" native
+check "an unassigned function without a record has no slot" unassigned
+check "a domain without cards has an empty list" domain_with_nothing
+check "--slots lists free slots, occupants and reasons" slots
+check "--slots lists the free slots of a bus as a range" slots_in_runs
+check "--slots names all functions of a card, and of an interrupted attach" slots_of_card
+check "--slots lists the persistent XML of a shut-off domain" slots_shut_off
+check "--slots calls a port unusable if the guest has an IOMMU" slots_iommu
+check "--slots says that a domain has no slots" no_slots
+check "JSON has each slot of a domain" slots_json
+check "--slots calls free exactly what attach accepts" slots_as_attach
+check "--slots refuses an unsupported architecture" slots_unsupported
+check "--slots needs a domain and excludes --all" slots_usage
+check "an unknown domain is refused" no_such_domain
+check "a connection that cannot be opened is refused" no_connection
+check "--quiet still prints the list" quiet
+check "wrong words and options are usage errors" usage
 finish

@@ -12,7 +12,7 @@ on_vfio="vfio-pci vfio-pci vfio-pci vfio-pci"
 injected="libvirt says: internal error: injected failure"
 asked="cannot remove the card from the guest: the guest was asked to release the slot; run the command again to go on waiting:"
 
-# The calls of each step of an attach, and the words of the step that fails.
+# Calls in the steps of an attach, and how the message describes the step that fails.
 attach_steps='virDomainSetMetadata#1 record what is taken from the host
 virDomainGetXMLDesc#2 check that no other run works on these functions
 virNodeDeviceDetachFlags#1 take 0000:01:00.0 from its host driver
@@ -26,7 +26,7 @@ virDomainAttachDeviceFlags#4 plug 0000:01:00.0 as function 0, and the card with 
 query-pci#1 verify the slot
 qom-list#1 verify the slot'
 
-# each_step FUNCTION: calls it with the call and the words of each step.
+# each_step FUNCTION: calls FUNCTION with the call and the words of each step.
 each_step() {
   printf '%s\n' "$attach_steps" >"$scratch/steps"
   while read -r call words; do
@@ -42,7 +42,7 @@ Everything was undone."
   assert_as_before
 }
 
-# The call took effect, and nobody heard of it. That is a plugged card if it is the last.
+# The call takes effect, but its answer is lost. After the last call the card is plugged.
 lost_answer() {
   with_faults "$1=lost-after" attach vm 01:00
   if [ "$1" = virDomainAttachDeviceFlags#4 ]; then
@@ -97,7 +97,8 @@ Everything was undone."
   assert_as_before
 }
 
-# Once something failed for good, the error names what is left, and recover finishes.
+# From the failure on, libvirt refuses every change. The error lists what is left, and
+# recover undoes it later.
 left() {
   new_host
   with_faults device_add#2=broken,device_add#2=error-before attach --timeout 2 vm 01:00
@@ -126,7 +127,7 @@ Everything was undone."
   assert_as_before
 }
 
-# Once the guest was asked, a detach goes on whatever fails once.
+# A detach that has asked the guest goes on, whichever call fails once.
 failure_of_detach() {
   for call in qom-list#1 virDomainDetachDeviceAlias#1 virNodeDeviceReAttach#1 \
     virNodeDeviceReAttach#5 virDomainSetMetadata#2; do
@@ -154,7 +155,7 @@ silent_guest() {
   assert_drivers "$on_nic"
 }
 
-# What an undo cannot take back from the guest, recover does.
+# If the guest does not release the card during an undo, recover removes the card later.
 silent_guest_attach() {
   new_host
   with_faults query-pci#1=silent-guest,qom-list#1=error-before attach --timeout 2 vm 01:00
@@ -204,7 +205,7 @@ ended_detach() {
   done
 }
 
-# A function that the domain got after its restart keeps the others from their host drivers.
+# The restarted domain gets function 0, which keeps the others from their host drivers.
 restarted() {
   new_host
   with_faults virDomainAttachDeviceFlags#4=domain-restarts attach --timeout 2 vm 01:00
@@ -215,7 +216,7 @@ restarted() {
   assert_drivers "$on_nic"
 }
 
-# The record is gone with the domain, so only reclaim reattaches the functions.
+# The record is gone with the domain, so only reclaim can reattach the functions.
 reclaimed() {
   plugged_host
   succeed attach other 02:00
@@ -226,6 +227,11 @@ reclaimed() {
   on_fake recover vm
   assert_stdout "Nothing to recover in domain 'vm'."
   succeed reclaim --dry-run 01:00
+  assert_stdout "would reattach 0000:01:00.0 to its host driver
+would reattach 0000:01:00.1 to its host driver
+would reattach 0000:01:00.2 to its host driver
+would reattach 0000:01:00.3 to its host driver
+Steps that are done already are skipped."
   assert_drivers "$on_vfio"
   succeed reclaim 01:00
   assert_stdout "Reattached to the host:
@@ -242,7 +248,7 @@ reclaimed() {
 # ---- signals ----
 
 interrupt() {
-  [ "$1" != query-pci#1 ] && [ "$1" != qom-list#1 ] || return 0 # the last step
+  [ "$1" != query-pci#1 ] && [ "$1" != qom-list#1 ] || return 0 # calls of the last step
   with_faults "$1=signal" attach vm 01:00
   assert_error 1 "interrupted
 Everything was undone."
@@ -271,17 +277,25 @@ signal_after_the_guest() {
   assert_drivers "$on_nic"
 }
 
+second_signal() {
+  plugged_host
+  with_faults virConnectOpenAuth#1=domain-ends list
+  with_faults virNodeDeviceReAttach#1=signal,virNodeDeviceReAttach#2=signal reclaim 01:00.0-1 01:00.2-3
+  assert_status 5
+  assert_stderr_has "To finish or undo it: virt-mfplug reclaim 01:00.0-1 01:00.2-3"
+}
+
 # ---- calls that do not return ----
 
 hang() {
-  named=${1%#*}
-  case $named in
-    device_add | query-pci | qom-list) named=virDomainQemuMonitorCommand ;;
+  named="${1%#*} of "
+  case ${1%#*} in
+    device_add | query-pci | qom-list) named="virDomainQemuMonitorCommand of ${1%#*} within 2 s" ;;
   esac
   with_faults "$1=hang" attach --timeout 2 vm 01:00
   assert_status 5
   assert_stdout_empty
-  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named of "
+  assert_stderr_has "virt-mfplug: error: cannot $2: libvirt has not returned from $named"
   assert_stderr_has " within 2 s"
   assert_stderr_has "Nothing was undone, as libvirt does not return. The host driver may be waiting for a program that uses the device.
 To finish or undo: virt-mfplug recover vm"
@@ -325,27 +339,28 @@ hang_before_a_change() {
   assert_as_before
 }
 
-check "an attach that fails in a step undoes all" each_step_undone
-check "an attach that misses an answer undoes all, or finds the card plugged" each_lost_answer_undone
-check "a failure before the first step changes nothing: status 3" failure_before_the_first_step
+check "an attach that fails in any step undoes everything" each_step_undone
+check "an attach that loses an answer undoes everything, or finds the card plugged" each_lost_answer_undone
+check "a failure before the first step changes nothing, and ends with status 3" failure_before_the_first_step
 check "a failure of --config is undone" undone_config
-check "a failure of --persistent is undone in the persistent XML too" undone_persistent
+check "a failure of --persistent is also undone in the persistent XML" undone_persistent
 check "what cannot be undone is listed, and recover finishes it" left
-check "a detach that fails at once is undone" failure_undone
-check "a detach goes on after a failure" failure_of_detach
-check "a silent guest: status 4, and the command again finishes the detach" silent_guest
-check "a silent guest in an undo: status 5, and recover finishes it" silent_guest_attach
+check "a detach that fails before it asks the guest is undone" failure_undone
+check "a detach that has asked the guest goes on after a failure" failure_of_detach
+check "a silent guest ends a detach with status 4, and the same command finishes it later" silent_guest
+check "a silent guest ends an undo with status 5, and recover finishes it" silent_guest_attach
 check "a guest that rejects the removal keeps the card" rejection
-check "the domain ends during an attach: the host gets all back" ended_attach
-check "the domain ends during a detach: the host gets all back" ended_detach
-check "the domain restarts before the plug: nothing is reattached while it has a part" restarted
-check "reclaim reattaches what a domain left, and not what one has" reclaimed
-check "SIGINT during an attach: all is undone" each_step_interrupted
-check "SIGINT when the card is plugged: success" signal_in_the_last_step
-check "SIGINT while a detach waits for the guest: status 4" signal_while_the_guest_is_silent
-check "SIGINT after the guest let go: the detach ends" signal_after_the_guest
-check "a call of an attach that hangs: status 5, and recover undoes what is not whole" each_call_hangs
-check "a call of a detach that hangs: status 5, and recover ends it" hang_in_detach
-check "a connection that hangs: status 3" hang_of_the_opening
-check "a hang before the first change: status 3" hang_before_a_change
+check "if the domain ends during an attach, all functions return to the host" ended_attach
+check "if the domain ends during a detach, all functions return to the host" ended_detach
+check "if the domain restarts before the plug, nothing is reattached while it has a part" restarted
+check "reclaim reattaches what a domain left behind, and not what a domain has" reclaimed
+check "SIGINT during an attach undoes everything" each_step_interrupted
+check "SIGINT after the plug does not undo the attach" signal_in_the_last_step
+check "SIGINT while a detach waits for the guest ends it with status 4" signal_while_the_guest_is_silent
+check "SIGINT after the guest has released the card does not stop the detach" signal_after_the_guest
+check "a second SIGINT ends a reclaim with status 5, and the message names the command" second_signal
+check "a call that hangs ends an attach with status 5, and recover undoes what is incomplete" each_call_hangs
+check "a call that hangs ends a detach with status 5, and recover finishes it" hang_in_detach
+check "a connection that hangs ends a command with status 3" hang_of_the_opening
+check "a call that hangs before the first change ends an attach with status 3" hang_before_a_change
 finish

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# SIGKILL ends the program at each call that changes something, and another process, which
-# has only the domain's record, finishes or undoes that. On the fake libvirt.
+# SIGKILL ends the program at each call that changes something. Another process, which knows
+# only the domain's record, finishes or undoes the run. On the fake libvirt.
 
 # shellcheck source=tests/cli/fake.sh
 . "$(dirname -- "$0")/fake.sh"
@@ -19,7 +19,8 @@ detach_calls="virDomainSetMetadata#1 virDomainDetachDeviceAlias#1
   virNodeDeviceReAttach#7
   virDomainSetMetadata#2"
 
-# kill_at CALL KIND WORD...: the program ends so.
+# kill_at CALL KIND WORD...: runs the program, which SIGKILL ends at CALL. KIND is
+# killed-before or killed-after.
 kill_at() {
   call=$1 kind=$2
   shift 2
@@ -27,9 +28,9 @@ kill_at() {
   assert_status 137
 }
 
-# dies_in_attach KIND COMMAND...: the command after each death restores the host. Only when
-# the last call was made the card is whole, and stays.
-dies_in_attach() {
+# kill_attach KIND COMMAND...: kills an attach at each of its calls. COMMAND then restores the
+# host. Only after the last call is the card complete, and recover keeps it.
+kill_attach() {
   kind=$1
   shift
   for call in $attach_calls; do
@@ -46,11 +47,11 @@ dies_in_attach() {
   done
 }
 
-before_a_call() { dies_in_attach killed-before recover vm; }
-after_a_call() { dies_in_attach killed-after recover vm; }
-detach_instead() { dies_in_attach killed-after detach vm 01:00; }
+before_a_call() { kill_attach killed-before recover vm; }
+after_a_call() { kill_attach killed-after recover vm; }
+detach_instead() { kill_attach killed-after detach vm 01:00; }
 
-# Another attach would work on the same functions.
+# Another attach must not work on the same functions.
 attach_is_refused() {
   for call in virNodeDeviceDetachFlags#1 virNodeDeviceDetachFlags#4 virDomainAttachDeviceFlags#1 \
     device_add#2; do
@@ -65,8 +66,8 @@ attach_is_refused() {
   done
 }
 
-# dies_in_detach KIND COMMAND...: the command finishes the detach.
-dies_in_detach() {
+# kill_detach KIND COMMAND...: kills a detach at each of its calls. COMMAND then finishes it.
+kill_detach() {
   kind=$1
   shift
   for call in $detach_calls; do
@@ -74,7 +75,7 @@ dies_in_detach() {
     kill_at "$call" "$kind" detach vm 01:00
     on_fake "$@"
     assert_done
-    # Before its first change the detach had left no trace.
+    # A detach that is killed before its first change leaves no trace.
     if [ "$call $kind $1" = "virDomainSetMetadata#1 killed-before recover" ]; then
       assert_stdout "Nothing to recover in domain 'vm'."
     else
@@ -83,13 +84,13 @@ dies_in_detach() {
   done
 }
 
-before_a_call_of_detach() { dies_in_detach killed-before recover vm; }
-after_a_call_of_detach() { dies_in_detach killed-after recover vm; }
-detach_again() { dies_in_detach killed-before detach vm 01:00; }
+before_a_call_of_detach() { kill_detach killed-before recover vm; }
+after_a_call_of_detach() { kill_detach killed-after recover vm; }
+detach_again() { kill_detach killed-before detach vm 01:00; }
 
-# recover itself may be killed, too: of functions that QEMU has queued, and of functions that
-# libvirt alone has.
-recover_dies() {
+# recover itself may be killed too: while QEMU has queued functions, or while only libvirt has
+# functions.
+recover_is_killed() {
   for calls in device_add#3:virDomainSetMetadata#1 device_add#3:device_del#1 \
     device_add#3:device_del#3 device_add#3:virNodeDeviceReAttach#2 \
     device_add#3:virDomainSetMetadata#2 virDomainAttachDeviceFlags#3:virDomainDetachDeviceFlags#1 \
@@ -102,7 +103,7 @@ recover_dies() {
   done
 }
 
-# recover has no business with another domain, nor with a card that is whole.
+# recover leaves another domain alone, and a card that is complete.
 only_what_is_broken() {
   new_host
   succeed attach other 02:00
@@ -114,7 +115,7 @@ only_what_is_broken() {
   assert_as_before
 }
 
-# Two cards of one domain: one is whole, and of two interrupted ones both are undone.
+# Two attaches to one domain were interrupted.
 several_cards() {
   new_host
   kill_at device_add#1 killed-after attach vm 01:00
@@ -130,14 +131,15 @@ dry_run() {
   kill_at device_add#3 killed-after attach vm 01:00
   remember
   succeed recover --dry-run vm
-  assert_stdout "would record that the card is being detached, unless that is done already
-would remove the card from the guest, unless that is done already
-would have libvirt drop the functions, unless that is done already
-would reattach 0000:01:00.1 to its host driver, unless that is done already
-would reattach 0000:01:00.2 to its host driver, unless that is done already
-would reattach 0000:01:00.3 to its host driver, unless that is done already
-would reattach 0000:01:00.0 to its host driver, unless that is done already
-would remove the record, unless that is done already"
+  assert_stdout "would record that the card is being detached
+would remove the card from the guest
+would have libvirt drop the functions
+would reattach 0000:01:00.1 to its host driver
+would reattach 0000:01:00.2 to its host driver
+would reattach 0000:01:00.3 to its host driver
+would reattach 0000:01:00.0 to its host driver
+would remove the record
+Steps that are done already are skipped."
   assert_as_before
 }
 
@@ -163,7 +165,7 @@ have_libvirt_forget() {
   mv "$scratch/edited" "$FAKE_LIBVIRT"
 }
 
-# libvirt forgot a function that QEMU still has: recover has libvirt own it again.
+# libvirt has forgotten a function that QEMU still has.
 forgotten() {
   plugged_host
   remember
@@ -201,19 +203,19 @@ interrupted() {
   assert_as_before
 }
 
-check "an attach killed before a call: recover undoes it" before_a_call
-check "an attach killed after a call: recover undoes it, or finds it finished" after_a_call
-check "an attach killed after a call: detach undoes it too" detach_instead
-check "another attach of the functions is refused, and names recover" attach_is_refused
-check "a detach killed before a call: recover finishes it" before_a_call_of_detach
-check "a detach killed after a call: recover finishes it" after_a_call_of_detach
-check "a detach killed before a call: detach finishes it" detach_again
-check "a killed recover: another one finishes" recover_dies
-check "recover leaves whole cards and other domains alone" only_what_is_broken
+check "recover undoes an attach that was killed before a call" before_a_call
+check "recover undoes an attach that was killed after a call, or finds it finished" after_a_call
+check "detach also undoes an attach that was killed after a call" detach_instead
+check "another attach of the functions is refused, and the message names recover" attach_is_refused
+check "recover finishes a detach that was killed before a call" before_a_call_of_detach
+check "recover finishes a detach that was killed after a call" after_a_call_of_detach
+check "detach finishes a detach that was killed before a call" detach_again
+check "recover finishes after a recover that was killed" recover_is_killed
+check "recover leaves complete cards and other domains alone" only_what_is_broken
 check "recover undoes each of several attaches" several_cards
 check "recover --dry-run prints what it would do, and touches nothing" dry_run
 check "recover reports what it recovered" reported
-check "recover has libvirt own a function again that QEMU has" forgotten
-check "recover has libvirt own an unassigned function again that QEMU has" unassigned_forgotten
+check "recover makes libvirt own a function again that QEMU still has" forgotten
+check "recover makes libvirt own an unassigned function again that QEMU still has" unassigned_forgotten
 check "a recover that a signal ends says which cards it left" interrupted
 finish

@@ -9,8 +9,8 @@
 on_vfio="vfio-pci vfio-pci vfio-pci vfio-pci"
 on_nic="nic nic nic nic"
 
-# lines_of SLOT HOST GUEST...: what list and the report print of functions: host function
-# 01:00.HOST is guest function GUEST, "-" for one that is held.
+# lines_of SLOT HOST GUEST...: prints the lines that list and the results have for functions.
+# Host function 01:00.HOST is guest function GUEST, or unassigned if GUEST is "-".
 lines_of() {
   slot=$1
   shift
@@ -23,7 +23,8 @@ lines_of() {
   done
 }
 
-# attaches "OPTION..." SLOT HOST GUEST...: that attach and its detach do what they report.
+# attaches "WORD..." SLOT HOST GUEST...: an attach with these words reports these functions,
+# list shows them, and a detach restores the state before.
 attaches() {
   new_host
   options=$1
@@ -79,7 +80,7 @@ takes_all_from_the_host() {
 $(lines_of 03:00 0 0 1 1 2 2 3 3 | sed 's/$/  plugged/')"
 }
 
-# assert_refused MESSAGE: it was, and nothing changed.
+# assert_refused MESSAGE: the command was refused with MESSAGE, and nothing changed.
 assert_refused() {
   assert_error 3 "$1"
   assert_as_before
@@ -99,7 +100,7 @@ $(lines_of 03:00 0 0 1 1 2 2 3 3)"
 detached_already() {
   new_host
   succeed detach vm 01:00
-  assert_stdout "Nothing of it is attached to domain 'vm'."
+  assert_stdout "None of these functions is attached to domain 'vm'."
   assert_as_before
 }
 
@@ -108,7 +109,7 @@ part_of_it() {
   remember
   on_fake detach vm 01:00.1
   assert_status 3
-  assert_stderr_has "the guest would lose the whole slot, and with it what was not named: 0000:01:00."
+  assert_stderr_has "the slot also holds 0000:01:00."
   assert_as_before
 }
 
@@ -117,7 +118,7 @@ other_part() {
   remember
   on_fake attach vm 01:00.1=0,01:00.0=1,01:00.2=2,01:00.3=3
   assert_status 3
-  assert_stderr_has "the running domain 'vm' has a part of the card, or has it otherwise"
+  assert_stderr_has "the running domain 'vm' has only a part of the card, or has it in another place"
   assert_as_before
 }
 
@@ -137,7 +138,7 @@ occupied() {
   assert_as_before
 }
 
-# The document of a dry run attaches the same, and what detach prints detaches it.
+# The document of a dry run attaches the card, and the document of a detach detaches it.
 round_trip() {
   new_host
   succeed attach --dry-run --functions 0,2 --rest unassigned --slot 02:00 vm 01:00
@@ -155,12 +156,12 @@ $(lines_of 02:00 0 0 2 2 1 - 3 -)"
 $(lines_of 02:00 0 0 2 2 1 - 3 -)"
 }
 
-# The domain's XML of its next start, as the fake writes it.
+# Prints the persistent XML of the domain, as the fake writes it.
 next_start() {
   sed -n '/<fake:config>/,/<\/fake:config>/p' "$FAKE_LIBVIRT"
 }
 
-# assert_next_start COUNT: so many functions of the card are in it.
+# assert_next_start COUNT: the persistent XML has COUNT functions of the card.
 assert_next_start() {
   found=$(next_start | grep -c '<hostdev ') || true
   [ "$found" -eq "$1" ] || fail "the persistent XML has $found functions, not $1"
@@ -249,17 +250,17 @@ by_id_and_uuid() {
   assert_as_before
 }
 
-check "a whole card, and its detach" whole
-check "--live" live_form
-check "--slot" slot
-check "--wait" wait_for_guest
-check "--managed yes" managed
-check "a mapping" mapped
-check "--functions with --rest unassigned" partial_rest
-check "a mapping with --rest unassigned" mapped_rest
-check "--functions leaves those without a driver on the host" partial
-check "one function, with the others unassigned" single
-check "all functions are taken from the host, and none of another card" takes_all_from_the_host
+check "a whole card is attached and detached" whole
+check "--live changes the running domain" live_form
+check "--slot chooses the guest slot" slot
+check "--wait attaches the card and waits for the guest" wait_for_guest
+check "--managed yes takes the functions from the host" managed
+check "a mapping chooses the guest functions" mapped
+check "--functions with --rest unassigned attaches the others as unassigned" partial_rest
+check "a mapping with --rest unassigned attaches the others as unassigned" mapped_rest
+check "--functions leaves the others on the host if they have no driver" partial
+check "a single function is attached with the others as unassigned" single
+check "all functions of the card are taken from the host, and none of another card" takes_all_from_the_host
 check "a second attach says that the card is attached already" already
 check "a detach of nothing succeeds" detached_already
 check "the detach of a part is refused" part_of_it
@@ -269,9 +270,9 @@ check "an attach to an occupied slot is refused" occupied
 check "--file takes what --dry-run prints" round_trip
 check "--persistent changes the running domain and its persistent XML" persistent
 check "--config changes the persistent XML only" config
-check "--persistent after a live attach, and a detach with --live" live_then_config
+check "--persistent completes a live attach, and detach --live keeps the persistent XML" live_then_config
 check "--persistent after a live attach writes the alias of the document" alias_for_the_next_start
-check "two domains with a card each" two_domains
-check "two cards of one domain" two_cards
-check "a domain by its id and by its UUID" by_id_and_uuid
+check "two domains may have a card each" two_domains
+check "one domain may have two cards" two_cards
+check "a domain may be named by its id and by its UUID" by_id_and_uuid
 finish

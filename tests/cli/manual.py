@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads the manual page's source, once for all tests.
+"""Reads the source of the manual page, once for all tests.
 
-manual.py FILE DIRECTORY   writes DIRECTORY/options-SECTION for each section: the options that it
-                           describes, as --help has them: -c, --slot=GUEST-ADDRESS; names alone
-                           of those that another one describes; and DIRECTORY/examples: the
-                           commands of EXAMPLES
+manual.py FILE DIRECTORY   writes DIRECTORY/options-SECTION for each section. It lists the options
+                           of the section in the form of --help, such as -c or
+                           --slot=GUEST-ADDRESS, or only by name if the section refers to another
+                           one. Writes the commands of EXAMPLES to DIRECTORY/examples.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ REFERENCE = 'mean what they mean for attach'
 
 
 def list_options(section):
-    """Lists of options, those that docutils takes for lists of terms, and names in paragraphs."""
+    """Options in lists, some of which docutils takes for lists of terms, and in paragraphs."""
     for option in section.findall(nodes.option):
         yield option.astext().split(' ')[0]
     for term in section.findall(nodes.term):

@@ -27,11 +27,12 @@ offered_options() {
 
 # assert_same FILE FILE: two lists that are equal and not empty.
 assert_same() {
-  [ -s "$1" ] || fail "an empty list"
+  [ -s "$1" ] || fail "$1 is empty"
   diff -u "$1" "$2" || fail "$1 and $2 differ"
 }
 
-# compare SECTION [COMMAND]: how the program calls itself for help is told once, in OPTIONS.
+# compare SECTION [COMMAND]: the section, --help and completion have the same options. Only
+# OPTIONS describes -h and --help.
 compare() {
   section=$1
   shift
@@ -45,7 +46,7 @@ compare() {
   sed 's/=.*//' help | sort >help.names
   sed 's/=.*//' manual.options | sort >manual.names
   assert_same help.names manual.names
-  # What has a value has the same in both.
+  # The values of options have the same names in both.
   grep '=' manual.options >manual.values || true
   while IFS= read -r option; do
     grep -qxF -e "$option" help || fail "the help has no $option"
@@ -87,8 +88,8 @@ commands() {
   done <help
 }
 
-# The examples in their order, on the host that they speak of, with --dry-run
-# and without what would lead to another host: each of them succeeds.
+# Runs the examples in their order, on the host that they are about. The wrapper adds
+# --dry-run, and removes -c, which would lead to another host. Each example must succeed.
 examples() {
   cp "$tests/data/cli/examples.xml" "$scratch/examples.xml"
   mkdir "$scratch/bin"
@@ -103,7 +104,7 @@ exec "$VIRT_MFPLUG" -c "$EXAMPLES" "$command" "$@"
 WRAPPER
   chmod +x "$scratch/bin/virt-mfplug"
   grep '^virt-mfplug ' "$scratch/manual/examples" >"$scratch/examples"
-  [ "$(wc -l <"$scratch/examples")" -ge 15 ] || fail "few examples"
+  [ "$(wc -l <"$scratch/examples")" -ge 15 ] || fail "there are too few examples"
   cd "$scratch"
   while IFS= read -r line; do
     echo "$line"

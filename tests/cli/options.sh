@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Options: help, version, wrong usage (status 2, nothing on stdout), JSON.
+# Tests options: help, version, wrong usage (status 2, nothing on stdout), and JSON.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -61,7 +61,7 @@ help_needs_no_libvirt() {
   assert_done
 }
 
-# Only libraries that others also use are needed.
+# The program needs no other file of this project.
 copy_of_the_program() {
   cp "$VIRT_MFPLUG" "$scratch/copied-program"
   VIRT_MFPLUG=$scratch/copied-program
@@ -136,7 +136,7 @@ bad_values() {
   run_bare attach x 01:00 --slot 01:00.1
   assert_error 2 "'01:00.1' is not a guest slot such as 0000:01:00"
   run_bare attach x 01:00 --format xml
-  assert_error 2 "'xml' is no format; there are text and json"
+  assert_error 2 "'xml' is not a format; use text or json"
 }
 
 bad_timeout() {
@@ -222,7 +222,7 @@ json_usage() {
   assert_json_error 2
 }
 
-# Who reads JSON reads it whatever the mistake is.
+# A program that reads JSON gets JSON for every kind of mistake.
 json_usage_of_options() {
   run attach --format json --timeout 0 x 01:00
   assert_json_error 2
@@ -245,7 +245,7 @@ no_output_possible() {
   assert_stderr_has "virt-mfplug: error: "
 }
 
-# A pipe whose reader has gone.
+# The reader of the pipe has closed it.
 no_reader() {
   mkfifo "$scratch/pipe"
   : <"$scratch/pipe" &
@@ -258,29 +258,29 @@ no_reader() {
   assert_stderr_has "virt-mfplug: error: the result cannot be written: "
 }
 
-check "--version" version
-check "--help" help
-check "attach --help has every option" attach_help
-check "detach --help" detach_help
-check "list --help" list_help
+check "--version prints the version" version
+check "--help lists options and commands" help
+check "attach --help lists every option" attach_help
+check "detach --help lists its own options" detach_help
+check "list --help lists its own options" list_help
 check "help needs no connection" help_needs_no_libvirt
-check "a copy of the one file runs anywhere" copy_of_the_program
-check "help goes before other mistakes" help_goes_before_the_rest
-check "no command: help on stderr, status 2" no_command
-check "an unknown command" unknown_command
-check "an unknown option" unknown_option
-check "an option without its argument" missing_argument
-check "words missing" missing_words
-check "--file with options that it replaces" file_and_more
-check "values that options do not take" bad_values
-check "time-outs that are none" bad_timeout
-check "the shortest and the longest time-out" good_timeout
-check "--current with others" current_and_more
-check "words that name no device" bad_device
-check "--functions that are none" bad_functions
-check "JSON of a refusal" json_refused
-check "JSON of wrong usage" json_usage
-check "JSON of wrong options" json_usage_of_options
-check "a full disk is no success" no_output_possible
-check "a reader who has gone does not end it by a signal" no_reader
+check "a copy of the one executable runs anywhere" copy_of_the_program
+check "--help is shown despite other mistakes" help_goes_before_the_rest
+check "without a command, the help is on stderr and the status is 2" no_command
+check "an unknown command is a usage error" unknown_command
+check "an unknown option is a usage error" unknown_option
+check "an option without its argument is a usage error" missing_argument
+check "missing words are a usage error" missing_words
+check "--file excludes --functions and --rest" file_and_more
+check "a wrong value of an option is a usage error" bad_values
+check "a wrong time-out is a usage error" bad_timeout
+check "the shortest and the longest time-out are accepted" good_timeout
+check "--current excludes --live, --config and --persistent" current_and_more
+check "a word that names no device is a usage error" bad_device
+check "a wrong value of --functions is a usage error" bad_functions
+check "a refusal is also printed as JSON" json_refused
+check "a usage error is also printed as JSON" json_usage
+check "a usage error of an option is also printed as JSON" json_usage_of_options
+check "a full disk is a failure" no_output_possible
+check "a closed pipe is a failure, and no signal ends the program" no_reader
 finish

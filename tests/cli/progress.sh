@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What is told while a command runs.
+# Tests what the program reports while a command runs.
 
 # shellcheck source=tests/cli/fake.sh
 . "$(dirname -- "$0")/fake.sh"
 
 escape=$(printf '\033')
 
-# on_terminal VARIABLE=VALUE... -- WORD...: the same as on_fake, with standard error on a
+# on_terminal VARIABLE=VALUE... -- WORD...: does what on_fake does, with standard error on a
 # terminal.
 on_terminal() {
   status=0
@@ -40,13 +40,13 @@ fault=virNodeDeviceDetachFlags#2=error-before
 reason="cannot take 0000:01:00.1 from its host driver: libvirt says: internal error: injected failure
 Everything was undone."
 
-# attach_on VARIABLE=VALUE... -- OPTION...: an attach that fails, on a terminal.
+# attach_on VARIABLE=VALUE... -- OPTION...: runs an attach that fails, on a terminal.
 attach_on() {
   new_host
   on_terminal "FAKE_FAULTS=$fault" "$@" attach vm 01:00
 }
 
-# Assert that standard error has a line; spaces and seconds are those of the program.
+# assert_line PATTERN: standard error has a line that PATTERN matches.
 assert_line() {
   grep -qx -e "$1" "$scratch/stderr" || fail "stderr has no line: $1"
 }
@@ -67,7 +67,7 @@ terminal() {
   assert_stderr_has "virt-mfplug: ${escape}[1;31merror:${escape}[0m $reason"
 }
 
-# While a guest takes its time, the line of the step tells how long it has.
+# While the guest takes its time, the line of the step shows the time and its limit.
 waiting() {
   plugged_host
   on_terminal "FAKE_FAULTS=virDomainDetachDeviceAlias#1=silent-guest" TERM=xterm NO_COLOR=1 -- \
@@ -117,20 +117,20 @@ verbose() {
   assert_line 'virt-mfplug:   virNodeDeviceDetachFlags pci_0000_01_00_1: [0-9]*\.[0-9][0-9][0-9] s'
 }
 
-# assert_told TEXT: the steps, and the calls that change something, as --verbose tells them,
-# without repetitions.
-assert_told() {
+# assert_reported TEXT: --verbose has reported these steps, and these calls that change
+# something. Repeated lines are left out.
+assert_reported() {
   sed -n -e 's/^virt-mfplug: //' -e 's/: [0-9.]* s$//' -e 's/{"execute":"\([^"]*\)".*/\1/' \
     -e '/^  .*\(Get\|Lookup\|Open\|Close\|List\|KeepAlive\|qom-list\|query-\)/!p' \
-    "$scratch/stderr" | awk '!told[$0]++' >"$scratch/told"
-  printf '%s\n' "$1" | diff -u - "$scratch/told" || fail "something else is told"
+    "$scratch/stderr" | awk '!seen[$0]++' >"$scratch/reported"
+  printf '%s\n' "$1" | diff -u - "$scratch/reported" || fail "something else is reported"
 }
 
 verbose_attach() {
   new_host
   on_fake --verbose attach --wait vm 01:00
   assert_status 0
-  assert_told 'record what is taken from the host
+  assert_reported 'record what is taken from the host
   virDomainSetMetadata vm
 check that no other run works on these functions
 take 0000:01:00.0 from its host driver
@@ -159,7 +159,7 @@ verbose_detach() {
   plugged_host
   on_fake --verbose detach vm 01:00
   assert_status 0
-  assert_told 'record that the card is being detached
+  assert_reported 'record that the card is being detached
   virDomainSetMetadata vm
 remove the card from the guest
   virConnectDomainEventRegisterAny vm
@@ -218,18 +218,18 @@ json_detach() {
     (step, None, False, None) for step in ('detaching', 'eject', 'drop', 'reattach', 'forget')]"
 }
 
-check "not on a terminal steps are not told" no_terminal
-check "on a terminal each step is told, and colours mark what failed" terminal
-check "on a terminal a wait tells its limit" waiting
-check "NO_COLOR: no colours" no_colour
+check "steps are not reported if standard error is not a terminal" no_terminal
+check "each step is reported on a terminal, and colours mark failures" terminal
+check "a wait shows its limit on a terminal" waiting
+check "NO_COLOR switches colours off" no_colour
 check "an empty NO_COLOR is ignored" empty_no_colour
 check "a terminal that cannot rewrite a line gets no control characters" dumb
-check "--quiet on a terminal: the error alone" quiet
+check "--quiet prints only the error on a terminal" quiet
 check "--quiet prints no result" quiet_success
-check "--verbose tells each call with its time, without control characters" verbose
-check "--verbose of an attach: its steps and calls in order" verbose_attach
-check "--verbose of a detach: its steps and calls in order" verbose_detach
+check "--verbose reports each call with its time, without control characters" verbose
+check "--verbose reports the steps and calls of an attach in order" verbose_attach
+check "--verbose reports the steps and calls of a detach in order" verbose_detach
 check "JSON of an error has the steps, and the drivers before and after" json
-check "JSON of an attach" json_attach
-check "JSON of a detach" json_detach
+check "JSON of an attach has its functions and steps" json_attach
+check "JSON of a detach has its functions and steps" json_detach
 finish

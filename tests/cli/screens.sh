@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# README.md shows what the program prints.
+# Tests that README.md shows what the program prints.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Blank lines part the captures in README.md, and are in none.
+# Blank lines separate the captures in README.md. No capture has one.
 as_in_readme() {
   sed -n '/^## What it looks like$/,/^## /s/^    //p' "$tests/../README.md" >"$scratch/readme"
   [ -s "$scratch/readme" ] || fail "README.md has no captures"

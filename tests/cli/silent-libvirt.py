@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A libvirt that takes connections on the socket named and then says nothing, for two minutes."""
+"""silent-libvirt.py SOCKET: a libvirt that never answers.
+
+It accepts connections on SOCKET for two minutes.
+"""
 
 import socket
 import sys

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A few commands below valgrind, which alone shows the use of memory that was never written. What
-# else it shows, the sanitizers show of all commands, and in a tenth of the time.
+# Runs a few commands under valgrind, because only valgrind finds the use of memory that was never
+# written. The sanitizers find all its other errors, in all commands and in a tenth of the time.
 # shellcheck source=tests/cli/fake.sh
 . "$(dirname "$0")/fake.sh"
 
-# below_valgrind PROGRAM NAME: a script NAME that runs PROGRAM below valgrind. 99 is the exit
-# status of an error that valgrind finds.
-below_valgrind() {
+# under_valgrind PROGRAM NAME: makes a script NAME that runs PROGRAM under valgrind. The script
+# exits with status 99 if valgrind finds an error.
+under_valgrind() {
   cat >"$scratch/$2" <<SH
 #!/bin/sh
 exec valgrind --quiet --error-exitcode=99 --leak-check=full \\
@@ -17,10 +17,10 @@ SH
   chmod +x "$scratch/$2"
 }
 
-below_valgrind "$VIRT_MFPLUG" below-valgrind
-below_valgrind "$VIRT_MFPLUG_ON_FAKE" below-valgrind-on-fake
-VIRT_MFPLUG=$scratch/below-valgrind
-VIRT_MFPLUG_ON_FAKE=$scratch/below-valgrind-on-fake
+under_valgrind "$VIRT_MFPLUG" under-valgrind
+under_valgrind "$VIRT_MFPLUG_ON_FAKE" under-valgrind-on-fake
+VIRT_MFPLUG=$scratch/under-valgrind
+VIRT_MFPLUG_ON_FAKE=$scratch/under-valgrind-on-fake
 
 attach() {
   run attach --dry-run q35 01:00
@@ -62,7 +62,7 @@ undone() {
 
 refusal() {
   run detach --dry-run card 06:00.0
-  assert_error_has 3 "the guest would lose the whole slot"
+  assert_error_has 3 "the slot also holds 0000:06:00.2"
 }
 
 usage_error() {
@@ -70,13 +70,13 @@ usage_error() {
   assert_error 2 "--rest takes keep or unassigned, not 'drop'"
 }
 
-check "attach --dry-run" attach
-check "attach --file --dry-run" attach_document
-check "detach --dry-run" detach
-check "list" list
-check "list of a domain, as JSON" list_domain
-check "an attach and a detach of a running guest" live
-check "an attach that fails and is undone" undone
-check "a detach that is refused" refusal
-check "a wrong use" usage_error
+check "attach --dry-run is clean" attach
+check "attach --file --dry-run is clean" attach_document
+check "detach --dry-run is clean" detach
+check "list is clean" list
+check "list of a domain as JSON is clean" list_domain
+check "an attach and a detach of a running guest are clean" live
+check "an attach that fails and is undone is clean" undone
+check "a detach that is refused is clean" refusal
+check "a usage error is clean" usage_error
 finish

@@ -7,8 +7,8 @@
 
 /**
  * Callback:
- * @references: the connection's, and that of a delivery
- * @uuid: (nullable): of the domain that it is for; NULL: for all
+ * @references: one of the connection, and one of each delivery
+ * @uuid: (nullable): the domain whose events it gets; NULL: those of all domains
  */
 typedef struct
 {
@@ -37,7 +37,7 @@ static GQueue deliveries = G_QUEUE_INIT;
 
 /* ---- callbacks ---- */
 
-/* Releases the lock for a moment, if that was the last reference. */
+/* Releases the lock for a moment if this was the last reference. */
 static void
 callback_unref (Callback *callback)
 {
@@ -170,7 +170,7 @@ call_back (const Delivery *delivery, virDomainPtr domain)
   if (event->id == VIR_DOMAIN_EVENT_ID_LIFECYCLE)
     ((virConnectDomainEventCallback) (void (*) (void)) callback->function) (
         delivery->connection, domain, event->lifecycle, event->detail, callback->data);
-  else /* both kinds of removal have the same type */
+  else /* the callbacks of both events about removals have the same type */
     ((virConnectDomainEventDeviceRemovedCallback) (void (*) (void)) callback->function) (
         delivery->connection, domain, event->alias, callback->data);
 }
@@ -269,7 +269,7 @@ fake_connection_is_read_only (virConnectPtr connection)
   return connection->read_only;
 }
 
-/* A program that is linked with the fake has its model from the environment. */
+/* The program on the fake gets its model from the environment. */
 static void
 load_from_environment (void)
 {
@@ -340,7 +340,7 @@ virConnectRef (virConnectPtr conn)
   return 0;
 }
 
-/* A call may fail; the connection is gone all the same. */
+/* The connection is closed even if the call fails. */
 int
 virConnectClose (virConnectPtr conn)
 {
@@ -377,7 +377,7 @@ int
 virConnectSetKeepAlive (virConnectPtr conn G_GNUC_UNUSED, int interval G_GNUC_UNUSED,
                         unsigned int count G_GNUC_UNUSED)
 {
-  return 0; /* libvirt's client does it alone */
+  return 0; /* libvirt's client does this without the daemon */
 }
 
 /* ---- listening ---- */

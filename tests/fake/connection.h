@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a connection is, for the files of this folder that hand out handles on it.
+ * The connection, for the files of this folder that make handles on it.
  */
 #pragma once
 
@@ -8,7 +8,7 @@
 
 /**
  * virConnect:
- * @references: the program's, and one of each handle
+ * @references: one of the program, and one of each handle
  * @broken: for good
  * @callbacks: of events
  */

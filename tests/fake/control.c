@@ -29,7 +29,7 @@ function_at (Fake *fake, const char *host)
   return node;
 }
 
-/* The same for each setter: the domain, with the lock taken. */
+/* Each setter begins with one of these, which takes the lock, and ends with finish(). */
 static FakeDomain *
 begin_domain (Fake *fake, const char *name)
 {
@@ -77,17 +77,17 @@ fake_stop_guest (Fake *fake, const char *domain)
   FakeDomain *found = begin_domain (fake, domain);
 
   found->silent = TRUE;
-  fake_domain_go_deaf (fake, found);
+  fake_domain_stopped (fake, found);
   finish (fake);
 }
 
 void
-fake_let_guest_go (Fake *fake, const char *domain)
+fake_resume_guest (Fake *fake, const char *domain)
 {
   FakeDomain *found = begin_domain (fake, domain);
 
   found->silent = FALSE;
-  fake_domain_let_go (fake, found);
+  fake_domain_resumed (fake, found);
   finish (fake);
 }
 
@@ -227,7 +227,7 @@ fake_release_at_once (Fake *fake)
   finish (fake);
 }
 
-/* ---- what there is, as text ---- */
+/* ---- descriptions of the state ---- */
 
 static int
 compare_text (gconstpointer a, gconstpointer b)

@@ -74,7 +74,7 @@ set_alias (xmlNode *device, const char *alias)
     xmlAddPrevSibling (address, element);
 }
 
-/* libvirt drops an alias that is none of a user's. */
+/* libvirt drops an alias that does not begin with "ua-". */
 static void
 normalize (xmlNode *device)
 {
@@ -124,7 +124,7 @@ check_alias (xmlDoc *doc, xmlNode *device)
   return TRUE;
 }
 
-/* What libvirt checks of the host function before it touches anything. */
+/* libvirt checks the host function before it touches anything. */
 static FakeNode *
 check_host (Fake *fake, const xmlNode *device, const MfpPciAddress *host)
 {
@@ -163,7 +163,7 @@ check_guest (const FakeDomain *domain, xmlDoc *doc, const MfpPciAddress *guest)
   return FALSE;
 }
 
-/* Gives it to QEMU, unless libvirt is only to hold it. */
+/* Plugs the device in QEMU, unless it is unassigned. */
 static gboolean
 plug (Fake *fake, FakeDomain *domain, xmlNode *device, const MfpPciAddress *host)
 {
@@ -195,7 +195,7 @@ plug (Fake *fake, FakeDomain *domain, xmlNode *device, const MfpPciAddress *host
   return FALSE;
 }
 
-/* libvirt takes a managed function from its host driver, and gives it back if the attach
+/* libvirt takes a managed function from its host driver, and reattaches it if the attach
  * fails. */
 static gboolean
 plug_managed (Fake *fake, FakeDomain *domain, xmlNode *device, FakeNode *node)
@@ -212,7 +212,7 @@ plug_managed (Fake *fake, FakeDomain *domain, xmlNode *device, FakeNode *node)
   done = plug (fake, domain, device, &node->address);
   if (done)
     return TRUE;
-  /* That tears down the access of the whole group. */
+  /* The failure takes away the access to the whole IOMMU group. */
   g_hash_table_remove (domain->access, GINT_TO_POINTER (node->group));
   if (takes)
     fake_host_set_driver (node, fake_group_user (fake, node->group) ? NULL : node->host_driver);
@@ -278,7 +278,7 @@ add_controller (xmlDoc *doc, xmlNode *controller)
   return TRUE;
 }
 
-/* libvirt adds the controllers up to the bus that a device is to be on. */
+/* libvirt adds the missing controllers up to the bus of a device. */
 static gboolean
 ensure_bus (xmlDoc *doc, guint bus)
 {
@@ -346,9 +346,9 @@ attach_config (xmlDoc *doc, xmlNode *device)
   return TRUE;
 }
 
-/* ---- what is asked for ---- */
+/* ---- which form of the domain to change ---- */
 
-/* virDomainObjUpdateModificationImpact() */
+/* As virDomainObjUpdateModificationImpact() in libvirt. */
 static gboolean
 resolve_flags (const FakeDomain *domain, unsigned int *flags)
 {

@@ -73,7 +73,7 @@ virDomainGetUUIDString (virDomainPtr domain, char *buf)
   return 0;
 }
 
-/* ---- the beginning of calls ---- */
+/* ---- what calls begin with ---- */
 
 static FakeCall
 read_call (const char *name, virDomainPtr domain)
@@ -90,7 +90,7 @@ change_call (const char *name, virDomainPtr domain)
   return call;
 }
 
-/* The domain of the call's handle, if there still is one. */
+/* The domain of the call's handle, if it still exists. */
 static FakeDomain *
 find_domain (const FakeCall *call, virDomainPtr handle)
 {
@@ -181,7 +181,7 @@ virDomainLookupByName (virConnectPtr conn, const char *name)
   return end_lookup (&call, found);
 }
 
-/* Flags of one kind exclude each other's opposite; none of a kind means all. */
+/* There are two kinds of flags. No flag of a kind means that all domains match. */
 static gboolean
 is_listed (const FakeDomain *domain, unsigned int flags)
 {
@@ -341,7 +341,7 @@ find_metadata (xmlDoc *doc, const char *uri)
   return child;
 }
 
-/* virXMLExtractNamespaceXML(): the element without its namespace. */
+/* As virXMLExtractNamespaceXML() in libvirt: the element without its namespace. */
 static char *
 extract_metadata (const xmlNode *element)
 {
@@ -385,7 +385,7 @@ virDomainGetMetadata (virDomainPtr domain, int type, const char *uri, unsigned i
   return fake_call_end (&call, xml != NULL) ? g_steal_pointer (&xml) : NULL;
 }
 
-/* The first place where libvirt prints <metadata>: before the devices at any rate. */
+/* libvirt prints <metadata> before the devices. */
 static xmlNode *
 require_metadata (xmlDoc *doc)
 {
@@ -398,7 +398,7 @@ require_metadata (xmlDoc *doc)
   return xmlAddNextSibling (before, xmlNewDocNode (doc, NULL, BAD_CAST "metadata", NULL));
 }
 
-/* libvirt gives the element the namespace, and not its children. */
+/* libvirt gives the namespace to the element, not to its children. */
 static gboolean
 set_metadata (xmlDoc *doc, const char *xml, const char *key, const char *uri)
 {
@@ -436,7 +436,7 @@ virDomainSetMetadata (virDomainPtr domain, int type, const char *metadata, const
     return -1;
   found = find_domain (&call, domain);
   if (type != VIR_DOMAIN_METADATA_ELEMENT || !uri || (metadata && !key))
-    fake_error (VIR_ERR_INVALID_ARG, "the fake sets metadata elements with a namespace only");
+    fake_error (VIR_ERR_INVALID_ARG, "the fake sets only metadata elements with a namespace");
   else if (found && choose_document (found, flags, &doc))
     done = set_metadata (doc, metadata, key, uri);
   return fake_call_end (&call, done) ? 0 : -1;
@@ -482,7 +482,7 @@ virDomainDetachDeviceAlias (virDomainPtr domain, const char *alias,
   return fake_call_end (&call, found && fake_detach_alias (call.fake, found, alias)) ? 0 : -1;
 }
 
-/* libvirt allows it on no read-only connection, whatever the command is. */
+/* libvirt refuses it on a read-only connection, whatever the command is. */
 int
 virDomainQemuMonitorCommand (virDomainPtr domain, const char *cmd, char **result,
                              unsigned int flags G_GNUC_UNUSED)
@@ -506,7 +506,7 @@ virDomainQemuMonitorCommand (virDomainPtr domain, const char *cmd, char **result
   return 0;
 }
 
-/* ---- stop and go ---- */
+/* ---- pause and resume ---- */
 
 int
 virDomainSuspend (virDomainPtr domain)
@@ -520,7 +520,7 @@ virDomainSuspend (virDomainPtr domain)
   if (found && !found->paused)
     {
       found->paused = TRUE;
-      fake_domain_go_deaf (call.fake, found);
+      fake_domain_stopped (call.fake, found);
       fake_events_queue_lifecycle (found, VIR_DOMAIN_EVENT_SUSPENDED,
                                    VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     }
@@ -539,7 +539,7 @@ virDomainResume (virDomainPtr domain)
   if (found && found->paused)
     {
       found->paused = FALSE;
-      fake_domain_let_go (call.fake, found);
+      fake_domain_resumed (call.fake, found);
       fake_events_queue_lifecycle (found, VIR_DOMAIN_EVENT_RESUMED,
                                    VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
     }

@@ -69,7 +69,7 @@ fake_domain_find_uuid (Fake *fake, const char *uuid)
 }
 
 gboolean
-fake_domain_is_deaf (const FakeDomain *domain)
+fake_domain_is_stopped (const FakeDomain *domain)
 {
   return domain->silent || domain->paused;
 }
@@ -97,7 +97,8 @@ gboolean
 fake_device_host (const xmlNode *device, MfpPciAddress *host)
 {
   return (mfp_xml_is (device, "hostdev") || mfp_xml_is (device, "interface"))
-         && mfp_pci_address_from_xml (mfp_xml_child (mfp_xml_child (device, "source"), "address"), host);
+         && mfp_pci_address_from_xml (mfp_xml_child (mfp_xml_child (device, "source"), "address"),
+                                      host);
 }
 
 gboolean
@@ -168,7 +169,7 @@ fake_controller_by_index (xmlDoc *doc, guint index)
 
 /* ---- aliases ---- */
 
-/* What libvirt puts before the number. */
+/* The part of libvirt's alias before the number. */
 static const char *
 alias_stem (const xmlNode *device)
 {
@@ -253,7 +254,7 @@ fake_domain_strip_aliases (xmlDoc *doc)
 
 /* ---- start and end ---- */
 
-/* QEMU has, from the start, what the live XML shows to the guest. */
+/* Gives QEMU the devices that the guest has from its start. */
 void
 fake_domain_fill_qemu (Fake *fake, FakeDomain *domain)
 {
@@ -279,7 +280,7 @@ is_managed (const xmlNode *device)
   return mfp_xml_attribute_is (device, "managed", "yes");
 }
 
-/* A domain that ends frees its groups at once. */
+/* QEMU has ended with its domain, so the IOMMU groups are free. */
 static void
 return_managed (Fake *fake, xmlDoc *doc)
 {
@@ -314,7 +315,7 @@ fake_domain_end (Fake *fake, FakeDomain *domain)
     g_ptr_array_remove (fake->domains, domain);
 }
 
-/* Whether a domain with @doc may have its host functions. */
+/* Whether a domain with @doc can get its host functions. */
 static gboolean
 can_start (Fake *fake, xmlDoc *doc)
 {
@@ -374,7 +375,7 @@ fake_domain_start (Fake *fake, FakeDomain *domain)
 
 /* ---- a device leaves ---- */
 
-/* libvirt's own rebind races with siblings that hold the group. */
+/* A rebind by libvirt on its own fails while QEMU has a sibling in the IOMMU group. */
 static void
 rebind (Fake *fake, FakeNode *node)
 {
@@ -391,7 +392,7 @@ fake_domain_drop (Fake *fake, FakeDomain *domain, xmlNode *device)
   FakeNode *node = fake_device_host (device, &host) ? fake_host_find (fake, &host) : NULL;
 
   if (alias && fake_qemu_find (domain, alias))
-    fake_violate (fake, "access taken from a device that QEMU has");
+    fake_violate (fake, "libvirt dropped a device that QEMU has");
   if (node)
     {
       g_hash_table_remove (domain->access, GINT_TO_POINTER (node->group));

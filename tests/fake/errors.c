@@ -17,7 +17,7 @@ static GPrivate last_error = G_PRIVATE_INIT (free_error);
 static virErrorFunc error_function;
 static void *error_data;
 
-/* What virErrorMsg() of libvirt 9.0 puts before the text. */
+/* The text that virErrorMsg() of libvirt 9.0 puts before the message. */
 static const struct
 {
   int code;
@@ -76,7 +76,7 @@ fake_error_restore (virErrorPtr error)
   g_private_replace (&last_error, error);
 }
 
-/* libvirt writes to stderr for a program that gives it no function. */
+/* libvirt writes the error to stderr if the program has set no error function. */
 void
 fake_error_dispatch (void)
 {

@@ -167,7 +167,7 @@ fake_loop_unmark_hung (void)
     ((Timer *) g_ptr_array_index (timers, i))->hung = FALSE;
 }
 
-/* Whether another thread is at work and will ring. */
+/* Whether another thread makes a call and will enable its timer. */
 static gboolean
 is_awaiting_doorbell (void)
 {
@@ -363,7 +363,7 @@ dispatch_handle (void)
 
 /* ---- the loop ---- */
 
-/* Time goes on to whatever comes next. */
+/* Advances time to the next timer or the next change of the model. */
 static void
 advance (void)
 {
@@ -372,7 +372,7 @@ advance (void)
   gint64 next = timer ? timer->due : FAKE_NEVER;
 
   if (fake)
-    next = MIN (next, fake_next_happening (fake));
+    next = MIN (next, fake_next_due (fake));
   if (next == FAKE_NEVER)
     g_error ("the event loop waits for ever: there is no timer, nothing happens in the model, "
              "and no file descriptor is ready");
@@ -390,8 +390,8 @@ virEventRegisterDefaultImpl (void)
   return 0;
 }
 
-/* While a call is under way nothing is dispatched, so that the order of things does not
- * depend on how fast the threads are. */
+/* The loop dispatches nothing during a call, so that the order of events does not depend on
+ * the speed of the threads. */
 int
 virEventRunDefaultImpl (void)
 {

@@ -153,7 +153,7 @@ fake_mend (Fake *fake)
       FakeDomain *domain = g_ptr_array_index (fake->domains, i);
 
       domain->silent = FALSE;
-      fake_domain_let_go (fake, domain);
+      fake_domain_resumed (fake, domain);
     }
   fake_changed ();
   fake_unlock ();
@@ -283,7 +283,7 @@ run_hooks (FakeCall *call, guint occurrence)
   fake_error_reset ();
 }
 
-/* A fault by chance. */
+/* A random fault, or NO_FAULT. */
 static int
 roll (Fake *fake)
 {
@@ -313,7 +313,7 @@ take_fault (FakeCall *call, guint occurrence)
   return kind;
 }
 
-/* The domain that the call is on, or the first. */
+/* The domain that the call is about, or else the first one. */
 static FakeDomain *
 domain_of (const FakeCall *call)
 {
@@ -325,7 +325,7 @@ domain_of (const FakeCall *call)
 }
 
 static void
-strike_domain (FakeCall *call)
+change_domain (FakeCall *call)
 {
   FakeDomain *domain = domain_of (call);
 
@@ -334,7 +334,7 @@ strike_domain (FakeCall *call)
   if (call->fault == FAKE_SILENT_GUEST)
     {
       domain->silent = TRUE;
-      fake_domain_go_deaf (call->fake, domain);
+      fake_domain_stopped (call->fake, domain);
     }
   if (call->fault == FAKE_DOMAIN_ENDS || call->fault == FAKE_DOMAIN_RESTARTS)
     {
@@ -346,11 +346,11 @@ strike_domain (FakeCall *call)
     }
 }
 
-/* What happens to the world just before the call. */
+/* Does the part of a fault that comes just before the call. */
 static void
-strike (FakeCall *call)
+change_world (FakeCall *call)
 {
-  strike_domain (call);
+  change_domain (call);
   if (call->fault == FAKE_SIGNAL)
     kill (getpid (), SIGINT);
   if (call->fault == FAKE_KILLED_BEFORE)
@@ -387,7 +387,7 @@ leave (FakeCall *call, gboolean done)
   return done;
 }
 
-/* What libvirt's client refuses by itself. */
+/* libvirt's client refuses some calls without asking the daemon. */
 static gboolean
 check_client (const FakeCall *call)
 {
@@ -406,12 +406,13 @@ check_client (const FakeCall *call)
   return TRUE;
 }
 
+/* Returns FALSE if the call fails before it acts. */
 static gboolean
-let_happen (FakeCall *call)
+apply_faults (FakeCall *call)
 {
   Fake *fake = call->fake;
 
-  strike (call);
+  change_world (call);
   fake_settle (fake);
   if (call->fault == FAKE_HANG)
     hang (call);
@@ -454,7 +455,7 @@ fake_call_begin (FakeCall *call)
       run_hooks (call, occurrence);
       call->fault = take_fault (call, occurrence);
     }
-  if (let_happen (call))
+  if (apply_faults (call))
     return TRUE;
   fake_store (call->fake);
   return leave (call, FALSE);

@@ -102,8 +102,8 @@ fake_driver_is_vfio (const char *driver)
   return driver && strstr (driver, "vfio");
 }
 
-/* Drivers that the kernel lets be in a group that is given to VFIO, see
- * vfio_driver_allowed[] and the pcieport driver's driver_managed_dma. */
+/* Drivers that the kernel allows in an IOMMU group that VFIO uses: see vfio_driver_allowed[],
+ * and driver_managed_dma of the pcieport driver. */
 static gboolean
 is_harmless (const char *driver)
 {
@@ -228,7 +228,7 @@ fake_host_destroy_vfs (Fake *fake, FakeNode *node)
       if (!mfp_pci_address_from_xml (child, &address))
         continue;
       if (fake_host_user (fake, &address))
-        fake_violate (fake, "a virtual function destroyed that a domain has");
+        fake_violate (fake, "a virtual function that a domain has was destroyed");
       vf = fake_host_find (fake, &address);
       if (vf)
         fake_host_remove (fake, vf);

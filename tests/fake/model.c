@@ -6,7 +6,7 @@
 #define GROUP_HELD (400 * G_TIME_SPAN_MILLISECOND) /* by QEMU, after the last removal */
 #define FIRST_CLOCK G_TIME_SPAN_HOUR
 
-/* libvirt is one for the whole process, and so is what stands in for it. */
+/* A process has one libvirt, so these are global. */
 static GMutex lock;
 static GCond changed;
 static Fake *current;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parts of the model, for the files of this folder alone. One lock guards all of it;
- * unless told otherwise, a function expects that its caller holds it.
+ * The parts of the model, for the files of this folder only. One lock guards the whole
+ * model. A function expects its caller to hold the lock unless its comment says otherwise.
  */
 #pragma once
 
@@ -20,13 +20,14 @@
 /**
  * FakeNode:
  * @doc: the <device>, without its driver
- * @is_pci: only then the rest is set
+ * @is_pci: whether it is a PCI function; the members below are set only then
  * @group: number of its IOMMU group, or %FAKE_NO_GROUP
  * @driver: (nullable)
- * @host_driver: (nullable): what a reattach binds
- * @detached: by virNodeDeviceDetachFlags(): libvirt does not rebind it by itself, even if
- *   its hostdev is managed
- * @stuck: libvirt's own rebind of it fails, once
+ * @host_driver: (nullable): the driver that a reattach binds
+ * @detached: virNodeDeviceDetachFlags() has detached it: libvirt does not rebind it on its
+ *   own, even if its hostdev is managed
+ * @stuck: the next rebind by libvirt on its own fails
+ * @dropped_early: see fake_drop_early()
  */
 typedef struct
 {
@@ -45,12 +46,12 @@ typedef struct
 
 /**
  * FakeQemuDevice:
- * @guest: its bus is the index of the controller
- * @is_vfio: it is the host function @host
- * @asked_at: when its removal was last asked for
- * @leaves: with its slot, when the guest acts on that
+ * @guest: its guest address, whose bus is the index of the controller
+ * @is_vfio: whether it is the host function @host
+ * @asked_at: when its removal was last requested
+ * @leaves: the removal of its slot was requested: it leaves when the guest acts
  * @gone_at: when it leaves
- * @enumerated_at: when the guest has given its BARs addresses
+ * @enumerated_at: from when on its BARs have addresses from the guest
  */
 typedef struct
 {
@@ -64,7 +65,7 @@ typedef struct
   gint64 enumerated_at;
 } FakeQemuDevice;
 
-/* What libvirt will do at a time: drop the device from its XML, or report an event. */
+/* What libvirt will do later: drop the device from its XML, or report an event. */
 typedef enum
 {
   FAKE_DROP,
@@ -81,13 +82,13 @@ typedef struct
 
 /**
  * FakeDomain:
- * @live: while it runs
- * @config: (nullable): only a persistent domain has it
- * @qemu: (element-type FakeQemuDevice): in the order in which they came
+ * @live: (nullable): the XML of the running domain
+ * @config: (nullable): the XML of a persistent domain
+ * @qemu: (element-type FakeQemuDevice): in the order in which they were added
  * @access: numbers of the IOMMU groups that QEMU may open
  * @tasks: (element-type FakeTask)
  * @silent: the guest acts on nothing
- * @stranger: comes into the slot of the next queued function
+ * @stranger: see fake_send_stranger()
  */
 typedef struct
 {
@@ -125,13 +126,13 @@ typedef struct
 
 /**
  * Fake:
- * @path: (nullable): where each change is written to
- * @held_until: by IOMMU group (gint64): QEMU still closes it
- * @group_held: for how long it does
- * @inside: calls that have begun and not ended
- * @hanging: those of them that hang
+ * @path: (nullable): the file to which each change is written
+ * @held_until: for each IOMMU group, until when QEMU still uses it (gint64)
+ * @group_held: how long QEMU still uses a group after the last removal
+ * @inside: how many calls have begun and not ended
+ * @hanging: how many of those hang
  * @releases: how often hung calls were released
- * @in_hook: calls are those of a hook
+ * @in_hook: a hook runs, so the calls are its own
  */
 struct _Fake
 {
@@ -160,20 +161,20 @@ struct _Fake
 
 void fake_lock (void);
 void fake_unlock (void);
-void fake_changed (void);                /* wakes who waits */
-void fake_wait (void);                   /* until something changed */
+void fake_changed (void);                /* wakes all threads in fake_wait() */
+void fake_wait (void);                   /* waits for fake_changed() */
 Fake *fake_current (void);               /* or NULL */
-gint64 *fake_clock (void);               /* that of the current fake, or of none */
+gint64 *fake_clock (void);               /* of the current fake, or without one */
 Fake *fake_new_empty (void);
 void fake_violate (Fake *fake, const char *what);
 
 /* ---- xml.c ---- */
 
-xmlNode *fake_xml_required (xmlNode *node, const char *name); /* made when absent */
+xmlNode *fake_xml_required (xmlNode *node, const char *name); /* added if it is absent */
 void fake_xml_set (xmlNode *node, const char *name, const char *value);
 void fake_xml_set_address (xmlNode *node, const MfpPciAddress *address);
 void fake_xml_remove (xmlNode *node);
-xmlDoc *fake_xml_copy (xmlNode *node); /* a document of its own */
+xmlDoc *fake_xml_copy (xmlNode *node); /* as a document of its own */
 xmlNode *fake_xml_root (xmlDoc *doc);
 char *fake_xml_child_text (const xmlNode *node, const char *name);
 
@@ -186,12 +187,12 @@ FakeNode *fake_host_find (Fake *fake, const MfpPciAddress *address);
 void fake_host_set_driver (FakeNode *node, const char *driver);
 gboolean fake_driver_is_vfio (const char *driver);
 gboolean fake_group_is_viable (Fake *fake, int group);
-FakeDomain *fake_group_user (Fake *fake, int group); /* whose QEMU has it */
-gboolean fake_group_is_held (Fake *fake, int group); /* QEMU still closes it */
+FakeDomain *fake_group_user (Fake *fake, int group); /* the domain whose QEMU has it */
+gboolean fake_group_is_held (Fake *fake, int group); /* after the last removal */
 void fake_group_hold (Fake *fake, int group);
-FakeDomain *fake_host_user (Fake *fake, const MfpPciAddress *address); /* running */
+FakeDomain *fake_host_user (Fake *fake, const MfpPciAddress *address); /* a running one */
 void fake_host_remove (Fake *fake, FakeNode *node);
-/* The virtual functions of @node vanish, as when its driver lets go of it. */
+/* Removes the virtual functions of @node, as unbinding its driver does. */
 void fake_host_destroy_vfs (Fake *fake, FakeNode *node);
 
 /* ---- domains.c ---- */
@@ -200,7 +201,7 @@ FakeDomain *fake_domain_new (void);
 void fake_domain_free (gpointer domain);
 FakeDomain *fake_domain_find (Fake *fake, const char *name);
 FakeDomain *fake_domain_find_uuid (Fake *fake, const char *uuid);
-gboolean fake_domain_is_deaf (const FakeDomain *domain);
+gboolean fake_domain_is_stopped (const FakeDomain *domain); /* silent or paused */
 xmlNode *fake_domain_devices (xmlDoc *doc);
 xmlNode *fake_device_by_host (xmlDoc *doc, const MfpPciAddress *host);
 xmlNode *fake_device_by_alias (xmlDoc *doc, const char *alias);
@@ -217,9 +218,10 @@ void fake_domain_fill_qemu (Fake *fake, FakeDomain *domain);
 void fake_domain_show_id (FakeDomain *domain); /* in the live XML */
 void fake_domain_end (Fake *fake, FakeDomain *domain);
 gboolean fake_domain_start (Fake *fake, FakeDomain *domain);
-void fake_domain_go_deaf (Fake *fake, FakeDomain *domain); /* the guest stops acting */
-void fake_domain_let_go (Fake *fake, FakeDomain *domain); /* the guest acts again */
-/* libvirt drops @device from the live XML, and with it the access to its group. */
+/* Do what follows when the guest stops or resumes. The caller has set @silent or @paused. */
+void fake_domain_stopped (Fake *fake, FakeDomain *domain);
+void fake_domain_resumed (Fake *fake, FakeDomain *domain);
+/* libvirt drops @device from the live XML, and QEMU loses its access to the IOMMU group. */
 void fake_domain_drop (Fake *fake, FakeDomain *domain, xmlNode *device);
 void fake_domain_add_task (FakeDomain *domain, gint64 at, FakeTaskKind kind, const char *alias);
 
@@ -236,16 +238,16 @@ FakeQemuDevice *fake_qemu_find (const FakeDomain *domain, const char *id);
 FakeQemuDevice *fake_qemu_at (const FakeDomain *domain, const MfpPciAddress *guest);
 FakeQemuDevice *fake_qemu_add (FakeDomain *domain, const char *id, const MfpPciAddress *host,
                                const MfpPciAddress *guest);
-/* The guest finds what is in the slot of @guest. */
+/* The guest enumerates the functions in the slot of @guest. */
 void fake_qemu_enumerate (Fake *fake, FakeDomain *domain, const MfpPciAddress *guest);
-/* QEMU's device_add of a host function. @message: (out): why not; the caller frees. */
+/* QEMU's device_add of a host function. @message: (out): the refusal; the caller frees. */
 gboolean fake_qemu_plug (Fake *fake, FakeDomain *domain, const FakeQemuDevice *wanted,
                          gboolean multifunction, char **message);
 /* QEMU's device_del. */
 gboolean fake_qemu_unplug (Fake *fake, FakeDomain *domain, FakeQemuDevice *device,
                            char **message);
-void fake_settle (Fake *fake);        /* lets everything happen that is due */
-gint64 fake_next_happening (Fake *fake);
+void fake_settle (Fake *fake);        /* does everything that is due */
+gint64 fake_next_due (Fake *fake);    /* when the next thing is due, or FAKE_NEVER */
 
 /* ---- qmp.c ---- */
 
@@ -256,18 +258,18 @@ char *fake_qmp_answer (Fake *fake, FakeDomain *domain, const char *command);
 
 void fake_error (int code, const char *format, ...) G_GNUC_PRINTF (2, 3);
 void fake_error_reset (void);
-void fake_error_restore (virErrorPtr error); /* takes it */
-void fake_error_dispatch (void); /* to the program's error function; not locked */
+void fake_error_restore (virErrorPtr error); /* takes ownership */
+void fake_error_dispatch (void); /* to the program's error function; without the lock */
 
 /* ---- faults.c ---- */
 
 /**
  * FakeCall:
  * @connection: (nullable)
- * @domain: (nullable): the domain that it is on
+ * @uuid: (nullable): of the domain that the call is about
  * @changes: it changes something
- * @needs_writing: a read-only connection may not make it; those that change may not anyway
- * @is_request: no failure is told once QEMU has it
+ * @needs_writing: a read-only connection refuses it although it changes nothing
+ * @is_request: once QEMU has the request, the call reports no error
  *
  * One call to the daemon.
  */
@@ -283,9 +285,9 @@ typedef struct
   int fault; /* FakeFaultKind, or -1 */
 } FakeCall;
 
-/* Takes the lock, and keeps it if it returns TRUE. FALSE: the call fails here. */
+/* Takes the lock, and keeps it if it returns TRUE. Returns FALSE if the call fails here. */
 gboolean fake_call_begin (FakeCall *call);
-/* Lets the lock go. @done: what the call did succeeded. Whether the caller hears so. */
+/* Releases the lock. @done: whether the call did its work. Returns what the call returns. */
 gboolean fake_call_end (FakeCall *call, gboolean done);
 void fake_faults_init (Fake *fake);
 void fake_faults_clear (Fake *fake);
@@ -299,14 +301,13 @@ gboolean fake_connection_is_read_only (virConnectPtr connection);
 void fake_events_queue (FakeDomain *domain, const FakeEvent *event);
 void fake_events_queue_alias (FakeDomain *domain, int id, const char *alias);
 void fake_events_queue_lifecycle (FakeDomain *domain, int lifecycle, int detail);
-/* Delivers one event with the lock released. FALSE: there is none. */
+/* Delivers one event, and releases the lock meanwhile. Returns FALSE if there is none. */
 gboolean fake_events_deliver (void);
-
 
 /* ---- event-loop.c ---- */
 
-void fake_loop_rebase (gint64 difference); /* the clock jumped */
-void fake_loop_mark_hung (void);           /* the newest doorbell's call hangs */
+void fake_loop_rebase (gint64 difference); /* the clock has jumped */
+void fake_loop_mark_hung (void);           /* the call of the newest doorbell hangs */
 void fake_loop_unmark_hung (void);
 
 /* ---- state.c ---- */

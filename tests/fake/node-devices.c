@@ -191,7 +191,7 @@ virNodeListDevices (virConnectPtr conn, const char *cap, char **const names, int
 
 /* ---- reading ---- */
 
-/* The element, with the driver where libvirt prints it. */
+/* The device's XML, with <driver> where libvirt prints it. */
 static char *
 describe (const FakeNode *node)
 {
@@ -269,8 +269,8 @@ virNodeDeviceDetachFlags (virNodeDevicePtr dev, const char *driverName G_GNUC_UN
   return fake_call_end (&call, node != NULL) ? 0 : -1;
 }
 
-/* The kernel lets no driver have a function whose group is in use; the function is left
- * without one. */
+/* The kernel binds no driver to a function whose IOMMU group is in use. The function is left
+ * without a driver. */
 static gboolean
 reattach (Fake *fake, FakeNode *node)
 {
@@ -278,7 +278,7 @@ reattach (Fake *fake, FakeNode *node)
   gboolean used = fake_group_user (fake, node->group) != NULL;
 
   if (used)
-    fake_violate (fake, "a function reattached while its group is in QEMU");
+    fake_violate (fake, "a function was reattached while QEMU has its IOMMU group");
   if (used || fake_group_is_held (fake, node->group))
     {
       fake_host_set_driver (node, NULL);

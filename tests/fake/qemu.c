@@ -66,13 +66,13 @@ fake_qemu_add (FakeDomain *domain, const char *id, const MfpPciAddress *host,
 
 /* ---- what the guest does ---- */
 
-/* The guest looks at a slot when its function 0 is there. */
+/* The guest enumerates a slot as soon as its function 0 is there. */
 void
 fake_qemu_enumerate (Fake *fake, FakeDomain *domain, const MfpPciAddress *guest)
 {
   MfpPciAddress zero = mfp_pci_address_with_function (guest, 0);
 
-  if (!fake_qemu_at (domain, &zero) || fake_domain_is_deaf (domain))
+  if (!fake_qemu_at (domain, &zero) || fake_domain_is_stopped (domain))
     return;
   for (guint i = 0; i < domain->qemu->len; i++)
     {
@@ -83,7 +83,7 @@ fake_qemu_enumerate (Fake *fake, FakeDomain *domain, const MfpPciAddress *guest)
     }
 }
 
-/* Somebody has libvirt drop the device while QEMU still has it. */
+/* Somebody makes libvirt drop the device while QEMU still has it. */
 static void
 drop_early (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
 {
@@ -96,7 +96,7 @@ drop_early (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
 }
 
 static void
-let_go (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
+eject (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
 {
   const FakeNode *node = device->is_vfio ? fake_host_find (fake, &device->host) : NULL;
 
@@ -105,7 +105,7 @@ let_go (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
     drop_early (fake, domain, device);
 }
 
-/* The guest's system, if it listens, ejects the slot of @asked. */
+/* QEMU asks the guest to eject the slot of @asked. The guest does so unless it is stopped. */
 static void
 request_eject (Fake *fake, FakeDomain *domain, FakeQemuDevice *asked)
 {
@@ -123,14 +123,14 @@ request_eject (Fake *fake, FakeDomain *domain, FakeQemuDevice *asked)
       if (!mfp_pci_address_same_slot (&device->guest, &asked->guest))
         continue;
       device->leaves = TRUE;
-      if (!fake_domain_is_deaf (domain))
-        let_go (fake, domain, device);
+      if (!fake_domain_is_stopped (domain))
+        eject (fake, domain, device);
     }
 }
 
-/* What the guest has not looked at yet it does not look at. */
+/* The guest does not finish an enumeration that it has begun. */
 void
-fake_domain_go_deaf (Fake *fake, FakeDomain *domain)
+fake_domain_stopped (Fake *fake, FakeDomain *domain)
 {
   for (guint i = 0; i < domain->qemu->len; i++)
     {
@@ -142,9 +142,9 @@ fake_domain_go_deaf (Fake *fake, FakeDomain *domain)
 }
 
 void
-fake_domain_let_go (Fake *fake, FakeDomain *domain)
+fake_domain_resumed (Fake *fake, FakeDomain *domain)
 {
-  if (fake_domain_is_deaf (domain))
+  if (fake_domain_is_stopped (domain))
     return;
   for (guint i = 0; i < domain->qemu->len; i++)
     {
@@ -169,7 +169,7 @@ refuse (char **message, const char *format, ...)
   return FALSE;
 }
 
-/* QEMU opens the function. */
+/* Whether QEMU can open the function. */
 static gboolean
 check_open (Fake *fake, const FakeDomain *domain, const MfpPciAddress *host, char **message)
 {
@@ -193,7 +193,7 @@ check_open (Fake *fake, const FakeDomain *domain, const MfpPciAddress *host, cha
   return TRUE;
 }
 
-/* Whether the slot takes a device at @guest; QEMU's words. */
+/* Whether the slot takes a device at @guest. The messages are QEMU's. */
 static gboolean
 check_slot (const FakeDomain *domain, const MfpPciAddress *guest, gboolean multifunction,
             char **message)
@@ -276,13 +276,14 @@ remove_device (Fake *fake, FakeDomain *domain, FakeQemuDevice *device)
   g_ptr_array_remove (domain->qemu, device);
 }
 
-/* Whether QEMU refuses to ask for @device once more: a native port does for a while, in
- * the guest's time. With ACPI it does not (since 7.2.3). */
+/* Whether QEMU refuses to request the removal of @device again. A native port refuses for
+ * some time, which passes only while the guest runs. With ACPI, QEMU does not refuse (since
+ * 7.2.3). */
 static gboolean
 is_asked_too_soon (const Fake *fake, const FakeDomain *domain, const FakeQemuDevice *device)
 {
   return domain->hotplug == FAKE_NATIVE && device->asked_at != FAKE_NEVER
-         && (fake_domain_is_deaf (domain) || fake->clock < device->asked_at + ASK_AGAIN);
+         && (fake_domain_is_stopped (domain) || fake->clock < device->asked_at + ASK_AGAIN);
 }
 
 gboolean
@@ -361,7 +362,7 @@ fake_settle (Fake *fake)
 }
 
 gint64
-fake_next_happening (Fake *fake)
+fake_next_due (Fake *fake)
 {
   gint64 next = FAKE_NEVER;
 

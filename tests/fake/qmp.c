@@ -104,7 +104,7 @@ is_multifunction (JsonObject *arguments)
              || g_strcmp0 (argument (arguments, "multifunction"), "on") == 0);
 }
 
-/* Another device's function 0 comes into the slot, as libvirt would plug it. */
+/* Plugs function 0 of another device into the slot, as libvirt would. */
 static void
 send_stranger (Fake *fake, FakeDomain *domain, const MfpPciAddress *guest)
 {
@@ -161,7 +161,7 @@ device_del (Fake *fake, FakeDomain *domain, JsonObject *arguments)
              : answer_error ("GenericError", "%s", message);
 }
 
-/* ---- questions ---- */
+/* ---- queries ---- */
 
 static char *
 qom_list (const FakeDomain *domain)
@@ -190,7 +190,7 @@ query_version (const FakeDomain *domain)
 
 static void append_bus (GString *text, Fake *fake, const FakeDomain *domain, guint bus);
 
-/* A port, a bridge, with what is behind it. */
+/* A port or a bridge, with the devices behind it. */
 static void
 append_bridge (GString *text, Fake *fake, const FakeDomain *domain, guint bus)
 {
@@ -222,7 +222,7 @@ append_bars (GString *text, Fake *fake, const FakeQemuDevice *device)
                           address);
 }
 
-/* The PCI controller whose alias is @id; its bus. */
+/* Whether @id is the alias of a PCI controller below a root. @bus: (out): its bus. */
 static gboolean
 is_bridge (const FakeDomain *domain, const char *id, guint *bus)
 {
@@ -266,7 +266,7 @@ append_bus (GString *text, Fake *fake, const FakeDomain *domain, guint bus)
   g_string_append (text, "]");
 }
 
-/* The buses that hang below no other: the roots. */
+/* Lists the root buses, which are below no other bus. */
 static char *
 query_pci (Fake *fake, const FakeDomain *domain)
 {

@@ -64,7 +64,7 @@ is_own (const xmlNode *node, const char *name)
   return mfp_xml_is (node, name) && has_namespace (node, FAKE_NAMESPACE);
 }
 
-/* Takes the fake's own element out of @node, which may have none; the caller frees. */
+/* Unlinks the fake's own element from @node, and returns it or NULL; the caller frees. */
 static xmlNode *
 take_state (xmlNode *node)
 {
@@ -114,7 +114,7 @@ driver_word (const char *word)
   return word && strcmp (word, "-") != 0 ? word : NULL;
 }
 
-/* One line "NODE-DEVICE DRIVER [HOST-DRIVER]". */
+/* Reads one line "NODE-DEVICE DRIVER [HOST-DRIVER]". */
 static void
 read_driver (Fake *fake, const char *line)
 {
@@ -146,7 +146,7 @@ read_drivers (Fake *fake, const char *path)
     read_driver (fake, g_strstrip (lines[i]));
 }
 
-/* Every host of libvirt's has it. */
+/* libvirt lists this node device on every host. */
 static void
 add_computer (Fake *fake)
 {
@@ -165,7 +165,7 @@ add_computer (Fake *fake)
 
 /* ---- reading domains ---- */
 
-/* What libvirt's test driver alone understands. */
+/* Removes an element that only libvirt's test driver understands, and returns its text. */
 static char *
 take_test_value (xmlNode *domain, const char *name)
 {
@@ -181,7 +181,7 @@ take_test_value (xmlNode *domain, const char *name)
   return text;
 }
 
-/* Takes the declarations out that no element of @node uses any more. */
+/* Removes the declarations of @uri, which no element of @node uses any more. */
 static void
 drop_declaration (xmlNode *node, const char *uri)
 {
@@ -202,7 +202,7 @@ drop_declaration (xmlNode *node, const char *uri)
     }
 }
 
-/* A name gives always the same UUID: several programs may read one file. */
+/* The UUID depends only on the name, since several programs may read one file. */
 static void
 ensure_uuid (xmlNode *domain, const char *name)
 {
@@ -445,7 +445,7 @@ write_address (xmlNode *node, const char *name, const MfpPciAddress *address)
   fake_xml_set (node, name, text);
 }
 
-/* An element of the fake's own below @parent. */
+/* Adds an element of the fake's namespace below @parent. */
 static xmlNode *
 add_own (xmlNode *parent, const char *name)
 {
@@ -556,7 +556,7 @@ write_host (xmlNode *root, Fake *fake)
     }
 }
 
-/* Who reads the file meanwhile sees the old one. */
+/* A program that reads the file meanwhile sees the old one. */
 static void
 replace_file (const char *path, const xmlChar *text, int length)
 {

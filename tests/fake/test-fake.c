@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fake libvirt by itself: how the event loop and a worker share the virtual time,
- * what each fault does, and that a saved state is read back.
+ * Tests of the fake libvirt itself: how the event loop and a worker share the virtual time,
+ * what each fault does, and that a saved state can be read back.
  */
 #include "config.h"
 
@@ -20,7 +20,7 @@
 #define QUERY "{\"execute\":\"query-pci\",\"arguments\":{}}"
 #define LIST "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}"
 
-/* ---- a world ---- */
+/* ---- the setup of each test ---- */
 
 typedef struct
 {
@@ -46,6 +46,16 @@ enter_with (World *world, Fake *fake)
   fake_clear_calls (world->fake);
 }
 
+/* Opens a new connection after the fake has broken the old one. */
+static void
+reconnect (World *world)
+{
+  virDomainFree (world->domain);
+  virConnectClose (world->connection);
+  world->connection = virConnectOpen (NULL);
+  world->domain = virDomainLookupByName (world->connection, "vm");
+}
+
 static void
 enter (World *world, gconstpointer data G_GNUC_UNUSED)
 {
@@ -63,7 +73,7 @@ leave (World *world, gconstpointer data G_GNUC_UNUSED)
   fake_free (world->fake);
 }
 
-/* ---- what a program does ---- */
+/* ---- calls that the program makes ---- */
 
 static char *
 hostdev (guint function, const char *address)
@@ -230,31 +240,32 @@ typedef struct
   int (*call) (World *world);
   int doorbell;
   int result;
-} Errand;
+} Job;
 
 static gpointer
-run_errand (gpointer data)
+run_job (gpointer data)
 {
-  Errand *errand = data;
+  Job *job = data;
 
-  errand->result = errand->call (errand->world);
-  virEventUpdateTimeout (errand->doorbell, 0);
+  job->result = job->call (job->world);
+  virEventUpdateTimeout (job->doorbell, 0);
   return NULL;
 }
 
-/* What the program does for each call. Whether the call returned before its deadline. */
+/* Makes a call in a worker, as the program does. Returns whether the call returned before
+ * its deadline. */
 static gboolean
-call_in_worker (Errand *errand, GThread **worker)
+call_in_worker (Job *job, GThread **worker)
 {
   gboolean rung = FALSE, late = FALSE;
   int deadline;
 
-  errand->doorbell = virEventAddTimeout (-1, set_flag, &rung, NULL);
+  job->doorbell = virEventAddTimeout (-1, set_flag, &rung, NULL);
   deadline = virEventAddTimeout (DEADLINE, set_flag, &late, NULL);
-  *worker = g_thread_new ("worker", run_errand, errand);
+  *worker = g_thread_new ("worker", run_job, job);
   while (!rung && !late)
     g_assert_cmpint (virEventRunDefaultImpl (), ==, 0);
-  virEventRemoveTimeout (errand->doorbell);
+  virEventRemoveTimeout (job->doorbell);
   virEventRemoveTimeout (deadline);
   return rung;
 }
@@ -262,7 +273,7 @@ call_in_worker (Errand *errand, GThread **worker)
 static int
 sleep_and_look (World *world)
 {
-  g_usleep (20000); /* real time, in which the loop could go wrong */
+  g_usleep (20000); /* real time, in which a wrong loop would advance the virtual time */
   g_free (live_xml (world));
   return 0;
 }
@@ -271,17 +282,17 @@ static void
 test_time_stands_still_while_a_worker_works (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before = fake_now (world->fake);
-  Errand errand = { .world = world, .call = sleep_and_look, .result = -1 };
+  Job job = { .world = world, .call = sleep_and_look, .result = -1 };
   GThread *worker;
 
-  g_assert_true (call_in_worker (&errand, &worker));
+  g_assert_true (call_in_worker (&job, &worker));
   g_thread_join (worker);
-  g_assert_cmpint (errand.result, ==, 0);
+  g_assert_cmpint (job.result, ==, 0);
   g_assert_cmpint (fake_now (world->fake) - before, ==, G_TIME_SPAN_MILLISECOND);
 }
 
 static void
-test_a_timer_comes_at_its_time (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_timer_fires_at_its_time (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before = fake_now (world->fake);
 
@@ -302,16 +313,16 @@ static void
 test_a_hung_call_outlives_its_deadline (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before = fake_now (world->fake);
-  Errand errand = { .world = world, .call = look };
+  Job job = { .world = world, .call = look };
   GThread *worker;
 
   fake_fault (world->fake, "virDomainGetXMLDesc", 1, FAKE_HANG);
-  g_assert_false (call_in_worker (&errand, &worker));
+  g_assert_false (call_in_worker (&job, &worker));
   g_assert_cmpuint (fake_hanging (world->fake), ==, 1);
   g_assert_cmpint (fake_now (world->fake) - before, ==, DEADLINE * G_TIME_SPAN_MILLISECOND);
   fake_release_hung (world->fake);
   g_thread_join (worker);
-  g_assert_cmpint (errand.result, ==, -1);
+  g_assert_cmpint (job.result, ==, -1);
   g_assert_cmpuint (fake_hanging (world->fake), ==, 0);
 }
 
@@ -362,7 +373,7 @@ listen_to (World *world, int event, virConnectDomainEventGenericCallback callbac
 }
 
 static void
-test_each_function_is_reported_when_libvirt_dropped_it (World *world,
+test_libvirt_reports_each_function_that_it_has_dropped (World *world,
                                                         gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GString) text = g_string_new (NULL);
@@ -384,7 +395,7 @@ test_each_function_is_reported_when_libvirt_dropped_it (World *world,
   g_assert_cmpint (virConnectDomainEventDeregisterAny (world->connection, id), ==, 0);
   g_assert_true (heard.freed);
 
-  /* QEMU holds the group a moment longer. */
+  /* QEMU still uses the IOMMU group for a moment. */
   g_assert_cmpint (change_driver (world, 0, FALSE), ==, -1);
   assert_driver (world, "0000:01:00.0", NULL);
   let_pass (400);
@@ -427,18 +438,15 @@ test_a_broken_connection_reports_nothing (World *world, gconstpointer data G_GNU
   fake_end_domain (world->fake, "vm");
   let_pass (1000);
   g_assert_cmpuint (heard.count, ==, 2);
-  virDomainFree (world->domain);
-  virConnectClose (world->connection);
+  reconnect (world);
   g_assert_true (heard.freed);
-  world->connection = virConnectOpen (NULL);
-  world->domain = virDomainLookupByName (world->connection, "vm");
 }
 
 /* ---- the rules ---- */
 
 static void
-test_the_guest_finds_the_card_a_moment_after_the_plug (World *world,
-                                                       gconstpointer data G_GNUC_UNUSED)
+test_the_guest_enumerates_the_card_soon_after_the_plug (World *world,
+                                                        gconstpointer data G_GNUC_UNUSED)
 {
   attach_card (world);
   assert_part (ask (world, QUERY), "\"address\":-1");
@@ -448,8 +456,8 @@ test_the_guest_finds_the_card_a_moment_after_the_plug (World *world,
 }
 
 static void
-test_a_dropped_member_takes_the_access_of_its_group (World *world,
-                                                     gconstpointer data G_GNUC_UNUSED)
+test_dropping_a_function_takes_away_access_to_its_group (World *world,
+                                                         gconstpointer data G_GNUC_UNUSED)
 {
   for (guint i = 0; i < 4; i++)
     change_driver (world, i, TRUE);
@@ -462,7 +470,7 @@ test_a_dropped_member_takes_the_access_of_its_group (World *world,
 }
 
 static void
-test_another_domain_keeps_its_function (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_function_of_another_domain_is_refused (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   virDomainPtr other = virDomainLookupByName (world->connection, "other");
   virDomainPtr mine = world->domain;
@@ -479,7 +487,7 @@ test_another_domain_keeps_its_function (World *world, gconstpointer data G_GNUC_
 }
 
 static void
-test_errors_are_those_of_libvirt (World *world, gconstpointer data G_GNUC_UNUSED)
+test_errors_have_the_text_of_libvirt (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   change_driver (world, 1, TRUE);
   attach_unassigned (world, 1);
@@ -514,7 +522,7 @@ test_a_read_only_connection_changes_nothing (World *world, gconstpointer data G_
 }
 
 static void
-test_metadata_comes_back_as_written (World *world, gconstpointer data G_GNUC_UNUSED)
+test_metadata_is_read_as_it_was_written (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *read = NULL;
 
@@ -533,7 +541,7 @@ test_metadata_comes_back_as_written (World *world, gconstpointer data G_GNUC_UNU
 /* ---- faults ---- */
 
 static void
-test_an_error_before_leaves_things_as_they_were (World *world, gconstpointer data G_GNUC_UNUSED)
+test_an_error_before_the_call_changes_nothing (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   fake_fault (world->fake, "virNodeDeviceDetachFlags", 2, FAKE_ERROR_BEFORE);
   g_assert_cmpint (change_driver (world, 0, TRUE), ==, 0);
@@ -544,14 +552,14 @@ test_an_error_before_leaves_things_as_they_were (World *world, gconstpointer dat
 }
 
 static void
-test_an_error_after_hides_what_was_done (World *world, gconstpointer data G_GNUC_UNUSED)
+test_an_error_after_the_call_hides_its_effect (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_assert_true (fake_fault_by_text (world->fake, "virNodeDeviceDetachFlags#1=error-after, "
                                                   "virDomainDetachDeviceAlias#1=error-after"));
   g_assert_cmpint (change_driver (world, 0, TRUE), ==, -1);
   assert_driver (world, "0000:01:00.0", "vfio-pci");
   attach_card (world);
-  /* A removal is a request: it counts as done. */
+  /* The removal is a request, which succeeds once QEMU has it. */
   g_assert_cmpint (virDomainDetachDeviceAlias (world->domain, "ua-0", 0), ==, 0);
 }
 
@@ -565,15 +573,13 @@ test_a_lost_connection_stays_lost (World *world, gconstpointer data G_GNUC_UNUSE
   g_assert_cmpint (virConnectIsAlive (world->connection), ==, 0);
   g_assert_cmpint (virDomainIsActive (world->domain), ==, -1);
   g_assert_cmpuint (fake_count (world->fake, "virDomainIsActive"), ==, 0);
-  virDomainFree (world->domain);
-  virConnectClose (world->connection);
-  world->connection = virConnectOpen (NULL);
-  world->domain = virDomainLookupByName (world->connection, "vm");
+  reconnect (world);
   assert_part (live_xml (world), "ua-1");
 }
 
 static void
-test_a_silent_guest_keeps_all_until_it_goes_on (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_silent_guest_keeps_the_card_until_it_resumes (World *world,
+                                                     gconstpointer data G_GNUC_UNUSED)
 {
   fake_fault (world->fake, "virDomainDetachDeviceAlias", 1, FAKE_SILENT_GUEST);
   attach_card (world);
@@ -586,7 +592,7 @@ test_a_silent_guest_keeps_all_until_it_goes_on (World *world, gconstpointer data
 }
 
 static void
-test_a_domain_ends_and_another_instance_starts (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_call_can_restart_and_end_the_domain (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   attach_card (world);
   fake_fault (world->fake, "virDomainGetXMLDesc", 1, FAKE_DOMAIN_RESTARTS);
@@ -610,7 +616,7 @@ read_signal (int watch G_GNUC_UNUSED, int fd, int events G_GNUC_UNUSED, void *da
 static void
 test_a_signal_reaches_the_loop (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  Errand errand = { .world = world, .call = look };
+  Job job = { .world = world, .call = look };
   gboolean came = FALSE;
   GThread *worker;
   sigset_t set, before;
@@ -622,7 +628,7 @@ test_a_signal_reaches_the_loop (World *world, gconstpointer data G_GNUC_UNUSED)
   fd = signalfd (-1, &set, SFD_CLOEXEC);
   watch = virEventAddHandle (fd, VIR_EVENT_HANDLE_READABLE, read_signal, &came, NULL);
   fake_fault (world->fake, "virDomainGetXMLDesc", 1, FAKE_SIGNAL);
-  g_assert_true (call_in_worker (&errand, &worker));
+  g_assert_true (call_in_worker (&job, &worker));
   g_thread_join (worker);
   g_assert_true (came);
   virEventRemoveHandle (watch);
@@ -631,7 +637,7 @@ test_a_signal_reaches_the_loop (World *world, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
-test_a_broken_libvirt_still_answers (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_broken_libvirt_still_answers_queries (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   fake_fault (world->fake, "virNodeDeviceDetachFlags", 1, FAKE_BROKEN);
   g_assert_cmpint (change_driver (world, 0, TRUE), ==, -1);
@@ -655,7 +661,7 @@ steal_function (Fake *fake, gpointer data)
 }
 
 static void
-test_a_hook_changes_the_world_before_a_call (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_hook_runs_before_the_call_acts (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) calls = NULL;
 
@@ -673,7 +679,7 @@ test_a_hook_changes_the_world_before_a_call (World *world, gconstpointer data G_
 /* ---- state ---- */
 
 static void
-test_a_saved_state_goes_on_where_it_was (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_saved_state_continues_where_it_was (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *directory = g_dir_make_tmp ("fake-XXXXXX", NULL);
   g_autofree char *path = g_build_filename (directory, "state.xml", NULL);
@@ -714,25 +720,25 @@ main (int argc, char **argv)
   virSetErrorFunc (NULL, ignore_error);
   g_assert_cmpint (virEventRegisterDefaultImpl (), ==, 0);
   ADD (time_stands_still_while_a_worker_works);
-  ADD (a_timer_comes_at_its_time);
+  ADD (a_timer_fires_at_its_time);
   ADD (a_hung_call_outlives_its_deadline);
-  ADD (each_function_is_reported_when_libvirt_dropped_it);
+  ADD (libvirt_reports_each_function_that_it_has_dropped);
   ADD (a_rejected_removal_is_reported);
   ADD (a_broken_connection_reports_nothing);
-  ADD (the_guest_finds_the_card_a_moment_after_the_plug);
-  ADD (a_dropped_member_takes_the_access_of_its_group);
-  ADD (another_domain_keeps_its_function);
-  ADD (errors_are_those_of_libvirt);
+  ADD (the_guest_enumerates_the_card_soon_after_the_plug);
+  ADD (dropping_a_function_takes_away_access_to_its_group);
+  ADD (a_function_of_another_domain_is_refused);
+  ADD (errors_have_the_text_of_libvirt);
   ADD (a_read_only_connection_changes_nothing);
-  ADD (metadata_comes_back_as_written);
-  ADD (an_error_before_leaves_things_as_they_were);
-  ADD (an_error_after_hides_what_was_done);
+  ADD (metadata_is_read_as_it_was_written);
+  ADD (an_error_before_the_call_changes_nothing);
+  ADD (an_error_after_the_call_hides_its_effect);
   ADD (a_lost_connection_stays_lost);
-  ADD (a_silent_guest_keeps_all_until_it_goes_on);
-  ADD (a_domain_ends_and_another_instance_starts);
+  ADD (a_silent_guest_keeps_the_card_until_it_resumes);
+  ADD (a_call_can_restart_and_end_the_domain);
   ADD (a_signal_reaches_the_loop);
-  ADD (a_broken_libvirt_still_answers);
-  ADD (a_hook_changes_the_world_before_a_call);
-  ADD (a_saved_state_goes_on_where_it_was);
+  ADD (a_broken_libvirt_still_answers_queries);
+  ADD (a_hook_runs_before_the_call_acts);
+  ADD (a_saved_state_continues_where_it_was);
   return g_test_run ();
 }

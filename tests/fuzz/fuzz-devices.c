@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A document for --file, and all that is made of it. */
+/* Fuzzes a document for --file, and all that the program makes from it. */
 #include "config.h"
 
 #include "base/autoptr.h"
@@ -21,7 +21,7 @@ parse_own (const char *text)
   return card;
 }
 
-/* What --dry-run prints comes back through --file. */
+/* --file must read what --dry-run prints. */
 static void
 check_round_trip (const MfpCard *card)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The XML of a domain, and all that is computed from it. */
+/* Fuzzes the XML of a domain, and all that the program computes from it. */
 #include "config.h"
 
 #include "base/autoptr.h"
@@ -12,9 +12,9 @@
 
 #include <string.h>
 
-#define DEVICES_MAX 64 /* some things are compared each with each */
+#define DEVICES_MAX 64 /* some checks compare all pairs */
 
-/* A slot that is chosen is one that may be asked for, and none is taken. */
+/* A chosen slot must pass the check for a slot that a person chooses, and must be empty. */
 static void
 check_slots (const MfpGuest *live, const MfpGuest *config)
 {
@@ -59,7 +59,7 @@ format_with_namespace (const MfpRecord *record)
   return g_strdup_printf ("<card xmlns='%s' %s", escaped, xml + strlen ("<card "));
 }
 
-/* A record that is written again, as for a detach, says the same. */
+/* A record that is written again, as by a detach, must stay the same. */
 static void
 check_record (const MfpRecord *record)
 {
@@ -75,7 +75,7 @@ check_record (const MfpRecord *record)
   g_assert_cmpstr (text, ==, text_again);
 }
 
-/* Of a card that holds together, the document comes back. */
+/* The document of a valid card must stay the same when it is read and written again. */
 static void
 check_document (const MfpCard *card)
 {
@@ -112,7 +112,7 @@ check_presence (const MfpCard *card, const MfpGuest *guest)
     }
 }
 
-/* What an attach refuses, and a detach. */
+/* The checks that attach and detach make. */
 static void
 check_refusals (const MfpCard *card, const MfpGuest *guest, const GArray *selections)
 {
@@ -131,7 +131,7 @@ check_refusals (const MfpCard *card, const MfpGuest *guest, const GArray *select
   fuzz_assert_outcome (has_consent, consent);
 }
 
-/* What detach and recover make of it. */
+/* The card and the plan that detach and recover make. */
 static void
 check_card (const MfpGuest *guest, const GArray *selections, const MfpRecord *record)
 {
@@ -152,7 +152,7 @@ check_card (const MfpGuest *guest, const GArray *selections, const MfpRecord *re
   g_assert_nonnull (steps);
 }
 
-/* Host functions of all devices: (element-type MfpSelection). */
+/* The host functions of all devices: (element-type MfpSelection). */
 static GArray *
 select_all (const MfpGuest *guest)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The XML of a node device, as libvirt gives it. */
+/* Fuzzes the XML of a node device, which libvirt provides. */
 #include "config.h"
 
 #include "fuzz.h"

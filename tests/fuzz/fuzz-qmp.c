@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* QEMU's answer to a command, passed on by libvirt. */
+/* Fuzzes QEMU's answer to a command, which libvirt passes on. */
 #include "config.h"
 
 #include "fuzz.h"

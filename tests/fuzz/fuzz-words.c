@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Words of the command line: the first line is the list of --functions (empty:
- * it is not given), each other line a DEVICE. Every line is tried as an address
- * and as a name in a message, too.
+ * Fuzzes words of the command line. The first line is the value of --functions, or empty if
+ * the option is not given. Each other line is a DEVICE. Every line also serves as an address,
+ * and as a name in a message.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define WORDS_MAX 64 /* selections are compared each with each */
+#define WORDS_MAX 64 /* the program compares all pairs of selections */
 
 static void
 assert_same (const MfpPciAddress *address, const MfpPciAddress *again)
@@ -29,7 +29,7 @@ assert_in_range (const MfpPciAddress *address)
   g_assert_cmpuint (address->function, <, MFP_PCI_FUNCTIONS);
 }
 
-/* Each way to write an address is read back as the same. */
+/* Each written form of an address must be read as the same address. */
 static void
 check_forms (const MfpPciAddress *address)
 {
@@ -74,7 +74,8 @@ check_address (const char *word)
     }
 }
 
-/* A shell reads the word as what it was, and a program as no option. */
+/* A shell must read the quoted word as the original word, and no program may take it for an
+ * option. */
 static void
 check_shell_word (const char *word)
 {

@@ -3,7 +3,7 @@
 
 #include "fuzz.h"
 
-/* A warning of GLib is a finding. */
+/* A warning of GLib ends the fuzzer, so that it counts as a finding. */
 int
 LLVMFuzzerInitialize (int *argc G_GNUC_UNUSED, char ***argv G_GNUC_UNUSED)
 {

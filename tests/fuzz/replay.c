@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs a fuzzer once on every file of the directories that are named, where
- * libFuzzer is not there, and prints TAP.
+ * Runs a fuzzer once on every file of the directories on the command line, without libFuzzer,
+ * and prints TAP.
  */
 #include "config.h"
 
@@ -22,13 +22,14 @@ replay_file (const char *directory, const char *name)
 
   g_file_get_contents (path, &text, &length, &error);
   g_assert_no_error (error);
-  /* Without the zero byte behind it: reading beyond the end is seen by ASan. */
+  /* A copy without the final zero byte, so that ASan sees a read beyond the end. */
   data = g_malloc (MAX (length, 1));
   memcpy (data, text, length);
   LLVMFuzzerTestOneInput (data, length);
 }
 
-/* The number of files in @directory, all of them tried; @count went before. */
+/* Tries all files in @directory, and returns their number. @count: the number of files that
+ * were tried before */
 static guint
 replay_directory (const char *directory, guint count)
 {
@@ -41,7 +42,7 @@ replay_directory (const char *directory, guint count)
   while ((name = g_dir_read_name (files)))
     {
       printf ("# %s\n", name);
-      fflush (stdout); /* before it dies */
+      fflush (stdout); /* in case the fuzzer crashes */
       replay_file (directory, name);
       number++;
       printf ("ok %u - %s does no harm\n", count + number, name);

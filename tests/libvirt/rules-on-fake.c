@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rules on the fake libvirt: each rule has a new fake. The fake must be as before in the
- * end, and may have recorded no violation.
+ * The rules on the fake libvirt. Each rule gets a new fake. After the rule, the fake must be
+ * in the same state as before, and must have recorded no violation.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 
 /**
  * Rig:
- * @live, @config: what the fake described before the rule
+ * @live, @config: descriptions of the domain before the rule
  */
 struct _Rig
 {
@@ -92,7 +92,7 @@ rig_stop_guest (Rig *rig)
 }
 
 void
-rig_let_guest_go (Rig *rig)
+rig_resume_guest (Rig *rig)
 {
-  fake_let_guest_go (rig->fake, rig->target.domain);
+  fake_resume_guest (rig->fake, rig->target.domain);
 }

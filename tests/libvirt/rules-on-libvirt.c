@@ -4,7 +4,7 @@
  *
  *   test-rules-on-libvirt --connect URI DOMAIN CARD OTHERCARD SLOT
  *
- * DOMAIN is a running q35 guest with ACPI hotplug; rules.h says what the others have to be.
+ * DOMAIN is a running q35 guest with ACPI hotplug. rules.h describes the other words.
  */
 #include "config.h"
 
@@ -18,7 +18,8 @@
 
 /**
  * Rig:
- * @libvirt: (nullable): all rules share it, as libvirt's event loop is set up only once
+ * @libvirt: (nullable): all rules share it, because libvirt's event loop can be set up only
+ *   once
  */
 struct _Rig
 {
@@ -83,12 +84,13 @@ rig_enter (Rig *rig)
 void
 rig_leave (Rig *rig, MfpLibvirt *libvirt G_GNUC_UNUSED)
 {
-  /* Nothing is possible after a call that has not returned. */
+  /* A call that has not returned blocks all further calls. */
   if (rig->left_in_call)
-    g_error ("a call of libvirt's has not returned");
+    g_error ("a libvirt call has not returned");
 }
 
-/* Changes the domain's state on a connection of its own, which src/libvirt cannot do. */
+/* Pauses or resumes the domain on a connection of its own: src/libvirt has no function for
+ * that. */
 static void
 change_state (const Rig *rig, int (*change) (virDomainPtr domain))
 {
@@ -123,7 +125,7 @@ resume_if_paused (virDomainPtr domain)
 }
 
 void
-rig_let_guest_go (Rig *rig)
+rig_resume_guest (Rig *rig)
 {
   change_state (rig, resume_if_paused);
 }

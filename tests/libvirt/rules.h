@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the rules of test-rules.c are tried on: rules-on-fake.c provides the fake libvirt of
- * tests/fake, rules-on-libvirt.c a real one.
+ * A rig is what test-rules.c tests the rules on. rules-on-fake.c makes one of the fake
+ * libvirt, and rules-on-libvirt.c makes one of a real libvirt.
  */
 #pragma once
 
@@ -26,16 +26,18 @@ typedef struct
   char *slot;
 } RigTarget;
 
-/* Reads the command line without the options of GLib's. A wrong one ends the program. */
+/* Reads the command line, from which GLib has removed its options. A wrong command line
+ * ends the program. */
 Rig *rig_new (int argc, char **argv);
 void rig_free (Rig *rig);
 const RigTarget *rig_target (const Rig *rig);
 
-/* Before each rule: a connection on which the target's domain is chosen. After the rule
- * rig_leave() takes it back, and asserts what only the rig can see. */
+/* rig_enter() comes before each rule. It returns a connection on which the target's domain
+ * is chosen. rig_leave() comes after the rule. It takes the connection back, and asserts
+ * what only the rig can see. */
 MfpLibvirt *rig_enter (Rig *rig);
 void rig_leave (Rig *rig, MfpLibvirt *libvirt);
 
-/* The guest does nothing that it is asked to until it is let go. */
+/* A stopped guest does nothing that it is asked to do until it resumes. */
 void rig_stop_guest (Rig *rig);
-void rig_let_guest_go (Rig *rig);
+void rig_resume_guest (Rig *rig);

@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define AWAY_TOO_LONG 200 /* attempts to connect, two in a second */
+#define AWAY_TOO_LONG 200 /* failed attempts to connect, at two in a second */
 #define RECONNECT_LIMIT (30 * G_TIME_SPAN_SECOND)
 
 static gboolean
@@ -77,7 +77,7 @@ send_signal (Fake *fake G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
   kill (getpid (), SIGINT);
 }
 
-/* Lets the next @count attempts to connect fail. */
+/* Makes the next @count attempts to connect fail. */
 static void
 keep_away (World *world, guint count)
 {
@@ -159,7 +159,7 @@ test_a_call_hangs (World *world, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
-test_a_call_that_returns_in_time_does_not_hang (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_call_that_returns_does_not_hang (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
   assert_works (world, read_function);
@@ -259,7 +259,7 @@ test_a_change_is_not_made_twice (World *world, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
-test_a_libvirtd_that_restarts_is_waited_for (World *world, gconstpointer data G_GNUC_UNUSED)
+test_reconnecting_waits_for_libvirtd (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before;
 
@@ -273,7 +273,7 @@ test_a_libvirtd_that_restarts_is_waited_for (World *world, gconstpointer data G_
 }
 
 static void
-test_a_libvirtd_that_stays_away_is_given_up (World *world, gconstpointer data G_GNUC_UNUSED)
+test_reconnecting_gives_up (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before;
 
@@ -293,7 +293,7 @@ test_a_libvirtd_that_stays_away_is_given_up (World *world, gconstpointer data G_
   g_assert_cmpint (fake_now (world->fake), ==, before);
 }
 
-/* A run that is to stop needs the connection to undo what it did. */
+/* An interrupted run needs the connection to undo its changes. */
 static void
 test_a_signal_does_not_end_reconnecting (World *world, gconstpointer data G_GNUC_UNUSED)
 {
@@ -306,9 +306,10 @@ test_a_signal_does_not_end_reconnecting (World *world, gconstpointer data G_GNUC
   assert_interrupted_once (world);
 }
 
-/* The signal came in an earlier call, and the caller has not asked for it yet. */
+/* The signal came in an earlier call, and the caller has not checked for it yet. */
 static void
-test_an_earlier_signal_prevents_no_reconnecting (World *world, gconstpointer data G_GNUC_UNUSED)
+test_an_earlier_signal_does_not_prevent_reconnecting (World *world,
+                                                      gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
   fake_fault (world->fake, "virDomainGetXMLDesc", 1, FAKE_LOST_AFTER);
@@ -431,20 +432,21 @@ test_a_failed_call_is_traced (World *world, gconstpointer data G_GNUC_UNUSED)
 static void
 add_opening_tests (void)
 {
-  world_add ("/connection/a-failed-opening-is-a-refusal", NULL, test_opening_is_refused);
-  world_add ("/connection/an-opening-that-hangs-ends-after-the-timeout", NULL, test_opening_hangs);
-  world_add ("/connection/a-signal-ends-the-wait-for-the-opening", NULL,
+  world_add ("/connection/a-failure-to-open-it-is-a-refusal", NULL, test_opening_is_refused);
+  world_add ("/connection/opening-it-hangs-no-longer-than-the-timeout", NULL, test_opening_hangs);
+  world_add ("/connection/a-signal-ends-the-wait-for-opening-it", NULL,
              test_a_signal_ends_the_opening);
-  world_add ("/connection/a-read-only-one-refuses-what-writes", NULL, test_read_only_is_passed_on);
+  world_add ("/connection/a-read-only-one-refuses-calls-that-write", NULL,
+             test_read_only_is_passed_on);
 }
 
 static void
 add_call_tests (void)
 {
-  world_add ("/connection/a-call-that-hangs-ends-after-the-timeout-and-is-the-last", NULL,
+  world_add ("/connection/a-call-that-hangs-fails-after-the-timeout-and-is-the-last", NULL,
              test_a_call_hangs);
-  world_add ("/connection/a-call-that-returns-leaves-the-worker-in-no-call", NULL,
-             test_a_call_that_returns_in_time_does_not_hang);
+  world_add ("/connection/a-call-that-returns-does-not-count-as-hung", NULL,
+             test_a_call_that_returns_does_not_hang);
   world_add ("/connection/a-signal-does-not-end-a-call-and-is-reported-once", NULL,
              test_a_signal_does_not_end_a_call);
   world_add ("/connection/a-signal-does-not-shorten-the-wait-for-a-call", NULL,
@@ -462,25 +464,25 @@ add_breaking_tests (void)
              test_a_broken_connection_is_opened_again);
   world_add ("/connection/a-new-one-finds-the-domain-by-its-uuid", NULL,
              test_the_domain_is_found_again_by_its_uuid);
-  world_add ("/connection/one-that-breaks-before-a-call-acts-is-an-error-once", NULL,
+  world_add ("/connection/one-that-breaks-before-a-call-acts-is-one-error", NULL,
              test_a_call_breaks_the_connection_before);
-  world_add ("/connection/one-that-breaks-after-a-call-acted-is-an-error-once", NULL,
+  world_add ("/connection/one-that-breaks-after-a-call-has-acted-is-one-error", NULL,
              test_a_call_breaks_the_connection_after);
-  world_add ("/connection/a-change-that-broke-it-is-not-made-again", NULL,
+  world_add ("/connection/a-change-is-not-repeated-after-it-broke", NULL,
              test_a_change_is_not_made_twice);
-  world_add ("/connection/a-libvirtd-that-restarts-is-waited-for", NULL,
-             test_a_libvirtd_that_restarts_is_waited_for);
-  world_add ("/connection/a-libvirtd-that-stays-away-is-given-up-for-good", NULL,
-             test_a_libvirtd_that_stays_away_is_given_up);
+  world_add ("/connection/reconnecting-waits-for-a-libvirtd-that-restarts", NULL,
+             test_reconnecting_waits_for_libvirtd);
+  world_add ("/connection/reconnecting-gives-up-for-good-on-a-libvirtd-that-stays-away", NULL,
+             test_reconnecting_gives_up);
   world_add ("/connection/a-signal-does-not-end-reconnecting", NULL,
              test_a_signal_does_not_end_reconnecting);
   world_add ("/connection/an-earlier-signal-does-not-prevent-reconnecting", NULL,
-             test_an_earlier_signal_prevents_no_reconnecting);
+             test_an_earlier_signal_does_not_prevent_reconnecting);
   world_add ("/connection/connections-that-are-dropped-at-once-are-given-up", NULL,
              test_dropped_connections_are_given_up);
   world_add ("/connection/listed-handles-do-not-outlive-it", NULL,
              test_listed_handles_do_not_outlive_their_connection);
-  world_add ("/connection/an-opening-that-hangs-while-reconnecting-is-the-last-call", NULL,
+  world_add ("/connection/a-hang-while-reconnecting-is-the-last-call", NULL,
              test_reconnecting_hangs);
 }
 

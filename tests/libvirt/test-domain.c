@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The chosen domain, the others, and the codes that libvirt's errors get. */
+/* The chosen domain, the other domains, and the codes for libvirt's errors. */
 #include "config.h"
 
 #include "libvirt/world.h"
@@ -11,7 +11,7 @@
 
 #define URI "urn:virt-mfplug:test"
 
-/* Domains that run: one is not defined, and one has no devices. */
+/* Running domains: a transient one, and one whose name is a number. */
 static const char transient[]
     = "<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>"
       "<test:transient>1</test:transient>"
@@ -21,7 +21,7 @@ static const char numeric[]
     = "<domain type='test'><name>2</name><memory unit='MiB'>64</memory>"
       "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><devices/></domain>";
 
-/* ---- what the tests do ---- */
+/* ---- actions of the tests ---- */
 
 static void
 open_only (World *world)
@@ -52,37 +52,13 @@ read_form (World *world, MfpForm form)
   return guest;
 }
 
-static void
-detach_from_host (World *world, guint count)
-{
-  MfpPciAddress slot = test_address ("0000:01:00");
-  g_autoptr (GError) error = NULL;
-
-  for (guint i = 0; i < count; i++)
-    {
-      MfpPciAddress address = mfp_pci_address_with_function (&slot, i);
-
-      g_assert_true (world_detach_function (world, &address, &error));
-      g_assert_no_error (error);
-    }
-}
-
-static char *
-hostdev (guint function, const char *alias, const char *address)
-{
-  return g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
-                          "<address domain='0' bus='1' slot='0' function='%u'/></source>"
-                          "<alias name='%s'/>%s</hostdev>",
-                          function, alias, address);
-}
-
 #define UNASSIGNED "<address type='unassigned'/>"
 #define SLOT "<address type='pci' domain='0' bus='3' slot='0' function='0'/>"
 
 static gboolean
 attach (World *world, guint function, const char *alias, const char *address, GError **error)
 {
-  g_autofree char *xml = hostdev (function, alias, address);
+  g_autofree char *xml = world_hostdev (function, alias, address);
 
   return mfp_domain_attach (world->libvirt, MFP_LIVE, xml, alias, error);
 }
@@ -125,7 +101,7 @@ static void
 test_a_number_that_is_no_id_is_a_name (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   open_only (world);
-  fake_end_domain (world->fake, "other"); /* which had the id */
+  fake_end_domain (world->fake, "other"); /* it had the id 2 */
   choose (world, "2");
   world_assert_calls (world, "virDomainLookupByID virDomainLookupByName");
   g_assert_cmpstr (mfp_domain_name (world->libvirt), ==, "2");
@@ -233,7 +209,7 @@ test_a_persistent_domain_that_ended_is_gone (World *world, gconstpointer data G_
   g_assert_cmpuint (mfp_qemu_query_version (world->libvirt, &error), ==, 0);
   g_assert_error (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE);
   g_clear_error (&error);
-  detach_from_host (world, 1);
+  world_detach_functions (world, 1);
   g_assert_false (attach (world, 0, "ua-0", SLOT, &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_DOMAIN_GONE);
   g_clear_error (&error);
@@ -255,10 +231,10 @@ test_a_domain_that_ended_has_no_id (World *world, gconstpointer data G_GNUC_UNUS
 }
 
 static void
-test_a_change_of_the_config_asks_nothing_of_the_running_domain (World *world,
-                                                                gconstpointer data G_GNUC_UNUSED)
+test_a_change_of_the_config_ignores_the_running_domain (World *world,
+                                                        gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (0, "ua-0", SLOT);
+  g_autofree char *xml = world_hostdev (0, "ua-0", SLOT);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
@@ -315,25 +291,25 @@ test_a_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 1, "ua-1", UNASSIGNED);
   g_assert_false (attach (world, 2, "ua-1", UNASSIGNED, &error));
   assert_error (error, MFP_ERROR_ALIAS_TAKEN, "ua-1");
 }
 
 static void
-test_another_refusal_is_no_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
+test_another_refusal_is_not_a_taken_alias (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (2, "ua-1", UNASSIGNED);
+  g_autofree char *xml = world_hostdev (2, "ua-1", UNASSIGNED);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 1, "ua-1", UNASSIGNED);
   g_assert_false (attach (world, 1, "ua-9", UNASSIGNED, &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_FAILED);
   g_clear_error (&error);
-  /* The same code of libvirt's, but not about the alias that the caller means. */
+  /* libvirt's error has the same code, but is not about the alias that the caller passed. */
   g_assert_false (mfp_domain_attach (world->libvirt, MFP_LIVE, xml, "ua-9", &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_FAILED);
   g_clear_error (&error);
@@ -344,7 +320,7 @@ test_another_refusal_is_no_taken_alias (World *world, gconstpointer data G_GNUC_
 static void
 test_an_absent_device_is_not_found (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *xml = hostdev (0, "ua-0", UNASSIGNED);
+  g_autofree char *xml = world_hostdev (0, "ua-0", UNASSIGNED);
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
@@ -356,12 +332,12 @@ test_an_absent_device_is_not_found (World *world, gconstpointer data G_GNUC_UNUS
 }
 
 static void
-test_a_present_device_is_not_said_to_be_absent (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_present_device_is_not_reported_as_absent (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   fake_fault (world->fake, "virDomainDetachDeviceAlias", 1, FAKE_ERROR_BEFORE);
   g_assert_false (mfp_domain_detach_alias (world->libvirt, "ua-0", &error));
@@ -375,7 +351,7 @@ test_a_second_request_is_busy (World *world, gconstpointer data G_GNUC_UNUSED)
 
   fake_set_hotplug (world->fake, "vm", FAKE_NATIVE);
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   fake_stop_guest (world->fake, "vm");
   g_assert_true (mfp_domain_detach_alias (world->libvirt, "ua-0", &error));
@@ -395,7 +371,7 @@ test_a_read_only_connection_refuses (World *world, gconstpointer data G_GNUC_UNU
 }
 
 static void
-test_qemu_s_error_is_told (World *world, gconstpointer data G_GNUC_UNUSED)
+test_an_error_of_qemu_is_reported (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *command = mfp_qmp_device_del ("ua-absent");
   g_autoptr (GError) error = NULL;
@@ -416,7 +392,7 @@ test_qemu_answers (World *world, gconstpointer data G_GNUC_UNUSED)
 
   fake_set_qemu_version (world->fake, "vm", 8, 1);
   world_connect (world);
-  detach_from_host (world, 4);
+  world_detach_functions (world, 4);
   require_attach (world, 0, "ua-0", SLOT);
   g_assert_cmpuint (mfp_qemu_query_version (world->libvirt, &error), ==, MFP_QEMU_VERSION (8, 1));
   ids = mfp_qemu_list_devices (world->libvirt, &error);
@@ -517,7 +493,7 @@ static void
 add_domain_tests (void)
 {
   world_add ("/domain/it-is-chosen-by-its-name", NULL, test_a_domain_is_chosen_by_name);
-  world_add ("/domain/it-is-chosen-by-its-id-before-another-s-name", numeric,
+  world_add ("/domain/a-number-is-an-id-before-it-is-a-name", numeric,
              test_a_domain_is_chosen_by_id);
   world_add ("/domain/a-number-that-is-no-id-is-a-name", numeric,
              test_a_number_that_is_no_id_is_a_name);
@@ -528,12 +504,12 @@ add_domain_tests (void)
              test_persistence_unknown);
   world_add ("/domain/a-transient-one-that-ended-is-gone", transient,
              test_a_transient_domain_that_ended_is_gone);
-  world_add ("/domain/a-persistent-one-that-ended-is-gone-for-calls-about-a-running-one", NULL,
+  world_add ("/domain/a-persistent-one-that-ended-is-gone-for-live-calls", NULL,
              test_a_persistent_domain_that_ended_is_gone);
   world_add ("/domain/a-persistent-one-that-ended-is-read-without-an-id", NULL,
              test_a_domain_that_ended_has_no_id);
   world_add ("/domain/a-failed-change-of-the-config-does-not-ask-whether-it-runs", NULL,
-             test_a_change_of_the_config_asks_nothing_of_the_running_domain);
+             test_a_change_of_the_config_ignores_the_running_domain);
   world_add ("/domain/metadata-is-written-and-removed", NULL,
              test_metadata_is_written_and_removed);
   world_add ("/domain/metadata-that-cannot-be-read-is-an-error", NULL,
@@ -544,23 +520,24 @@ static void
 add_error_tests (void)
 {
   world_add ("/errors/an-alias-that-another-device-has-is-taken", NULL, test_a_taken_alias);
-  world_add ("/errors/another-refusal-is-no-taken-alias", NULL,
-             test_another_refusal_is_no_taken_alias);
+  world_add ("/errors/another-refusal-is-not-a-taken-alias", NULL,
+             test_another_refusal_is_not_a_taken_alias);
   world_add ("/errors/an-absent-device-is-not-found", NULL, test_an_absent_device_is_not_found);
   world_add ("/errors/a-failed-detach-of-a-present-device-is-a-failure", NULL,
-             test_a_present_device_is_not_said_to_be_absent);
+             test_a_present_device_is_not_reported_as_absent);
   world_add ("/errors/a-second-request-too-soon-is-busy", NULL, test_a_second_request_is_busy);
   world_add ("/errors/a-change-on-a-read-only-connection-is-refused", NULL,
              test_a_read_only_connection_refuses);
-  world_add ("/errors/an-error-of-qemu-s-is-one", NULL, test_qemu_s_error_is_told);
+  world_add ("/errors/an-error-in-qemu-s-answer-is-an-error", NULL,
+             test_an_error_of_qemu_is_reported);
 }
 
 static void
 add_other_tests (void)
 {
-  world_add ("/qemu/it-answers-questions", NULL, test_qemu_answers);
+  world_add ("/qemu/it-answers-queries", NULL, test_qemu_answers);
   world_add ("/domains/the-chosen-one-is-left-out", transient, test_the_chosen_domain_is_no_other);
-  world_add ("/domains/without-a-chosen-one-all-that-run-are-read", transient,
+  world_add ("/domains/without-a-chosen-one-all-running-ones-are-read", transient,
              test_without_a_chosen_domain_all_are_others);
   world_add ("/domains/one-that-does-not-run-is-left-out", transient,
              test_a_stopped_domain_is_left_out);

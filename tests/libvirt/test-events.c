@@ -18,25 +18,10 @@
 /* ---- a guest with a card ---- */
 
 static void
-detach_from_host (World *world, guint function)
-{
-  MfpPciAddress slot = test_address ("0000:01:00");
-  MfpPciAddress address = mfp_pci_address_with_function (&slot, function);
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (world_detach_function (world, &address, &error));
-  g_assert_no_error (error);
-}
-
-static void
 attach (World *world, guint function, const char *address)
 {
   g_autofree char *alias = g_strdup_printf ("ua-%u", function);
-  g_autofree char *xml
-      = g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
-                         "<address domain='0' bus='1' slot='0' function='%u'/></source>"
-                         "<alias name='%s'/>%s</hostdev>",
-                         function, alias, address);
+  g_autofree char *xml = world_hostdev (function, alias, address);
   g_autoptr (GError) error = NULL;
 
   g_assert_true (mfp_domain_attach (world->libvirt, MFP_LIVE, xml, alias, &error));
@@ -61,8 +46,7 @@ static void
 connect_with_card (World *world)
 {
   world_connect (world);
-  for (guint i = 0; i < 4; i++)
-    detach_from_host (world, i);
+  world_detach_functions (world, 4);
   attach (world, 1, "<address type='unassigned'/>");
   queue (world, 1);
   attach (world, 0,
@@ -107,8 +91,8 @@ are_removed (World *world, const char *text)
   return mfp_events_all_removed (world->libvirt, aliases);
 }
 
-/* Waits for @awaited (nullable), at most for @tick and until @limit, and returns the virtual
- * time that it took. */
+/* Waits for @awaited (nullable), for at most @tick and at most @limit, and returns the
+ * virtual time that this took. */
 static gint64
 wait_with (World *world, const char *awaited, gint64 tick, gint64 limit, char **rejected,
            GError **error)
@@ -122,7 +106,7 @@ wait_with (World *world, const char *awaited, gint64 tick, gint64 limit, char **
   return fake_now (world->fake) - before;
 }
 
-/* The same for a wait that has to succeed without a rejection. */
+/* The same for a wait that must succeed, without a rejection. */
 static gint64
 wait_for (World *world, const char *awaited, gint64 tick, gint64 limit)
 {
@@ -169,12 +153,11 @@ test_listening_forgets_earlier_reports (World *world, gconstpointer data G_GNUC_
   world_forget_calls (world);
   listen (world);
   g_assert_false (are_removed (world, "ua-0"));
-  world_assert_calls (world, ""); /* it is registered already */
+  world_assert_calls (world, ""); /* the callbacks are registered already */
 }
 
 static void
-test_nothing_is_removed_when_nothing_is_asked_about (World *world,
-                                                     gconstpointer data G_GNUC_UNUSED)
+test_no_aliases_count_as_removed (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) none = g_ptr_array_new ();
 
@@ -295,7 +278,7 @@ test_a_failure_to_register_is_an_error (World *world, gconstpointer data G_GNUC_
   g_assert_false (mfp_events_listen (world->libvirt, &error));
   assert_error (error, MFP_ERROR_FAILED, "injected failure");
 
-  /* The callback that was registered is not left behind. */
+  /* The callback that was registered is deregistered. */
   world_forget_calls (world);
   g_clear_pointer (&world->libvirt, mfp_libvirt_free);
   world_assert_calls (world, "virConnectDomainEventDeregisterAny virConnectClose");
@@ -313,7 +296,7 @@ break_and_read (World *world)
 }
 
 static void
-test_after_reconnecting_the_guest_is_polled (World *world, gconstpointer data G_GNUC_UNUSED)
+test_after_reconnecting_the_tick_ends_the_wait (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   connect_with_card (world);
   listen (world);
@@ -367,8 +350,7 @@ main (int argc, char **argv)
              test_a_removal_that_was_reported_needs_no_wait);
   world_add ("/events/listening-forgets-earlier-reports", NULL,
              test_listening_forgets_earlier_reports);
-  world_add ("/events/all-of-no-aliases-are-removed", NULL,
-             test_nothing_is_removed_when_nothing_is_asked_about);
+  world_add ("/events/no-aliases-count-as-removed", NULL, test_no_aliases_count_as_removed);
   world_add ("/events/a-rejection-ends-one-wait", NULL, test_a_rejection_ends_the_wait_once);
   world_add ("/events/a-rejection-is-kept-while-others-are-awaited", NULL,
              test_another_rejection_does_not_hide_it);
@@ -384,7 +366,7 @@ main (int argc, char **argv)
   world_add ("/events/a-failure-to-register-is-an-error-and-leaves-nothing", NULL,
              test_a_failure_to_register_is_an_error);
   world_add ("/events/after-reconnecting-the-tick-ends-the-wait", NULL,
-             test_after_reconnecting_the_guest_is_polled);
+             test_after_reconnecting_the_tick_ends_the_wait);
   world_add ("/events/after-reconnecting-listening-registers-again", NULL,
              test_after_reconnecting_listening_registers_again);
   world_add ("/events/listening-on-a-broken-connection-registers-on-a-new-one", NULL,

@@ -6,7 +6,7 @@
 
 #include "libvirt/node-devices.h"
 
-/* A node device at @parent with one capability. */
+/* A node device below @parent, with one capability. */
 #define DEVICE(name, parent, type, content)                                                    \
   "<device><name>" name "</name><parent>" parent "</parent><capability type='" type "'>" content \
   "</capability></device>"
@@ -31,7 +31,7 @@ static const char uses[] = NET ("eth0", "pci_0000_01_00_0", "up")
 
 static const char orphan[] = DISK ("sdz", "scsi_absent") NET ("eth0", "pci_0000_01_00_0", "up");
 
-/* libvirt lists it after those of the second card. */
+/* libvirt lists this function after those of the second card. */
 static const char late[]
     = DEVICE ("pci_0000_01_00_7", "computer", "pci",
               "<domain>0</domain><bus>1</bus><slot>0</slot><function>7</function>");
@@ -149,7 +149,7 @@ test_a_failed_detach_is_an_error (World *world, gconstpointer data G_GNUC_UNUSED
 static GPtrArray *
 read_slots (World *world, const char *hosts, GError **error)
 {
-  g_autoptr (GArray) addresses = world_addresses (hosts);
+  g_autoptr (GArray) addresses = test_addresses (hosts);
 
   return mfp_node_devices_read_slots (world->libvirt, addresses, error);
 }
@@ -221,7 +221,7 @@ static void
 test_those_that_exist_are_read_in_the_order_asked_for (World *world,
                                                        gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GArray) addresses = world_addresses ("0000:02:00.3 0000:09:00.0 0000:01:00.0");
+  g_autoptr (GArray) addresses = test_addresses ("0000:02:00.3 0000:09:00.0 0000:01:00.0");
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) functions = NULL;
 
@@ -234,7 +234,7 @@ test_those_that_exist_are_read_in_the_order_asked_for (World *world,
 static void
 test_the_rest_of_groups_is_read_once (World *world, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GArray) addresses = world_addresses ("0000:01:00.0 0000:01:00.2");
+  g_autoptr (GArray) addresses = test_addresses ("0000:01:00.0 0000:01:00.2");
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) functions = NULL, rest = NULL;
 
@@ -305,7 +305,7 @@ test_failing_to_read_all_is_a_refusal (World *world, gconstpointer data G_GNUC_U
 static GPtrArray *
 find_uses (World *world, const char *functions, MfpUseKinds kinds, GError **error)
 {
-  g_autoptr (GArray) addresses = world_addresses (functions);
+  g_autoptr (GArray) addresses = test_addresses (functions);
 
   return mfp_node_devices_find_uses (world->libvirt, addresses, kinds, error);
 }
@@ -327,14 +327,14 @@ assert_uses (World *world, const char *functions, MfpUseKinds kinds, const char 
   g_assert_cmpstr (text->str, ==, expected);
 }
 
-#define ALL_OF_IT "0000:01:00.0 0000:01:00.1 0000:01:00.2"
+#define FUNCTIONS "0000:01:00.0 0000:01:00.1 0000:01:00.2"
 #define BOTH (MFP_USE_NETWORK | MFP_USE_DISK)
 
 static void
 test_only_an_interface_that_is_up_is_a_use (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
-  assert_uses (world, ALL_OF_IT, MFP_USE_NETWORK,
+  assert_uses (world, FUNCTIONS, MFP_USE_NETWORK,
                "pci_0000_01_00_0: network interface eth0, which is up");
 }
 
@@ -342,49 +342,49 @@ static void
 test_a_disk_is_a_use_of_the_function_far_above (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
-  assert_uses (world, ALL_OF_IT, MFP_USE_DISK, "pci_0000_01_00_2: disk /dev/sda");
+  assert_uses (world, FUNCTIONS, MFP_USE_DISK, "pci_0000_01_00_2: disk /dev/sda");
 }
 
 static void
 test_uses_of_both_kinds_are_found (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
-  assert_uses (world, ALL_OF_IT, BOTH,
+  assert_uses (world, FUNCTIONS, BOTH,
                "pci_0000_01_00_0: network interface eth0, which is up; "
                "pci_0000_01_00_2: disk /dev/sda");
 }
 
 static void
-test_a_use_of_another_function_is_none (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_use_of_another_function_is_not_listed (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
   assert_uses (world, "0000:01:00.1 0000:01:00.3", BOTH, "");
 }
 
 static void
-test_no_kind_asks_nothing (World *world, gconstpointer data G_GNUC_UNUSED)
+test_no_kind_needs_no_calls (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
-  assert_uses (world, ALL_OF_IT, 0, "");
+  assert_uses (world, FUNCTIONS, 0, "");
   world_assert_calls (world, "");
 }
 
 static void
-test_an_unreadable_device_is_no_use (World *world, gconstpointer data G_GNUC_UNUSED)
+test_an_unreadable_device_is_not_a_use (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
   fake_fault (world->fake, "virNodeDeviceGetXMLDesc", 1, FAKE_ERROR_BEFORE);
-  assert_uses (world, ALL_OF_IT, BOTH, "pci_0000_01_00_2: disk /dev/sda");
+  assert_uses (world, FUNCTIONS, BOTH, "pci_0000_01_00_2: disk /dev/sda");
 }
 
 static void
-test_a_device_with_an_absent_parent_is_no_use (World *world, gconstpointer data G_GNUC_UNUSED)
+test_a_device_without_its_parent_is_not_a_use (World *world, gconstpointer data G_GNUC_UNUSED)
 {
   world_connect (world);
-  assert_uses (world, ALL_OF_IT, BOTH, "pci_0000_01_00_0: network interface eth0, which is up");
+  assert_uses (world, FUNCTIONS, BOTH, "pci_0000_01_00_0: network interface eth0, which is up");
 }
 
-/* Nobody may take the functions for unused. */
+/* Without the answer, the functions must not pass for unused. */
 static void
 test_a_break_is_an_error (World *world, gconstpointer data G_GNUC_UNUSED)
 {
@@ -397,7 +397,7 @@ test_a_break_is_an_error (World *world, gconstpointer data G_GNUC_UNUSED)
 
       world_forget_calls (world);
       fake_fault (world->fake, calls[i], 1, FAKE_LOST_BEFORE);
-      g_assert_null (find_uses (world, ALL_OF_IT, BOTH, &error));
+      g_assert_null (find_uses (world, FUNCTIONS, BOTH, &error));
       g_assert_error (error, MFP_ERROR, MFP_ERROR_DISCONNECTED);
     }
 }
@@ -409,7 +409,7 @@ test_a_hung_call_is_an_error (World *world, gconstpointer data G_GNUC_UNUSED)
 
   world_connect (world);
   fake_fault (world->fake, "virNodeDeviceLookupByName", 1, FAKE_HANG);
-  g_assert_null (find_uses (world, ALL_OF_IT, MFP_USE_NETWORK, &error));
+  g_assert_null (find_uses (world, FUNCTIONS, MFP_USE_NETWORK, &error));
   assert_error (error, MFP_ERROR_HUNG, "net_eth0");
 }
 
@@ -425,7 +425,7 @@ test_a_failed_list_of_uses_is_an_error (World *world, gconstpointer data G_GNUC_
 
       world_forget_calls (world);
       fake_fault (world->fake, "virNodeListDevices", 1, FAKE_ERROR_BEFORE);
-      g_assert_null (find_uses (world, ALL_OF_IT, kinds[i], &error));
+      g_assert_null (find_uses (world, FUNCTIONS, kinds[i], &error));
       g_assert_error (error, MFP_ERROR, MFP_ERROR_FAILED);
     }
 }
@@ -447,7 +447,7 @@ add_function_tests (void)
 static void
 add_list_tests (void)
 {
-  world_add ("/node-devices/a-slot-has-all-its-functions-and-no-other-is-read", uses,
+  world_add ("/node-devices/reading-a-slot-reads-all-its-functions-and-no-others", uses,
              test_a_slot_has_all_its_functions);
   world_add ("/node-devices/slots-are-in-the-order-of-addresses", late,
              test_slots_are_in_the_order_of_addresses);
@@ -461,7 +461,7 @@ add_list_tests (void)
   world_add ("/node-devices/the-rest-of-groups-is-read-once", NULL,
              test_the_rest_of_groups_is_read_once);
   world_add ("/node-devices/all-functions-are-read", uses, test_all_functions_are_read);
-  world_add ("/node-devices/one-of-all-that-vanishes-is-left-out", NULL,
+  world_add ("/node-devices/a-function-that-vanishes-is-left-out-of-all", NULL,
              test_one_of_all_that_vanishes_is_left_out);
   world_add ("/node-devices/failing-to-read-all-is-a-refusal", NULL,
              test_failing_to_read_all_is_a_refusal);
@@ -470,18 +470,20 @@ add_list_tests (void)
 static void
 add_use_tests (void)
 {
-  world_add ("/uses/only-an-interface-that-is-up-is-one", uses,
+  world_add ("/uses/an-interface-is-a-use-only-if-it-is-up", uses,
              test_only_an_interface_that_is_up_is_a_use);
-  world_add ("/uses/a-disk-is-one-of-the-function-several-levels-above", uses,
+  world_add ("/uses/a-disk-is-a-use-of-the-function-several-levels-above", uses,
              test_a_disk_is_a_use_of_the_function_far_above);
   world_add ("/uses/both-kinds-are-found", uses, test_uses_of_both_kinds_are_found);
-  world_add ("/uses/another-function-s-is-none", uses, test_a_use_of_another_function_is_none);
-  world_add ("/uses/no-kind-asks-nothing", uses, test_no_kind_asks_nothing);
-  world_add ("/uses/an-unreadable-device-is-none", uses, test_an_unreadable_device_is_no_use);
+  world_add ("/uses/a-use-of-another-function-is-not-listed", uses,
+             test_a_use_of_another_function_is_not_listed);
+  world_add ("/uses/no-kind-needs-no-calls", uses, test_no_kind_needs_no_calls);
+  world_add ("/uses/an-unreadable-device-is-not-a-use", uses,
+             test_an_unreadable_device_is_not_a_use);
   world_add ("/uses/a-connection-that-breaks-is-an-error", uses, test_a_break_is_an_error);
   world_add ("/uses/a-call-that-hangs-is-an-error", uses, test_a_hung_call_is_an_error);
-  world_add ("/uses/a-device-whose-parent-is-absent-is-none", orphan,
-             test_a_device_with_an_absent_parent_is_no_use);
+  world_add ("/uses/a-device-whose-parent-is-absent-is-not-a-use", orphan,
+             test_a_device_without_its_parent_is_not_a_use);
   world_add ("/uses/a-failed-list-is-an-error", uses, test_a_failed_list_of_uses_is_an_error);
 }
 

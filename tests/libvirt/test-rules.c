@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The rules of libvirt, QEMU and the kernel that the program relies on and that the fake
- * libvirt keeps, each a small scenario on the functions of src/libvirt. test-rules tries
- * them on the fake; test-rules-on-libvirt tries the same on real ones, which shows that the
- * fake's rules are theirs.
+ * libvirt follows. Each is a small scenario on the functions of src/libvirt. test-rules tests
+ * them on the fake. test-rules-on-libvirt tests the same rules on a real libvirt, QEMU and
+ * kernel, which shows that the fake follows the real rules.
  *
  * Each rule leaves everything as it was before.
  *
- * Two rules of the fake are not tried on real ones. A function may not be reattached while
- * QEMU has another one of its group: the kernel refuses, and the function is left without a
- * driver; a kernel before 5.19 meets a BUG() and takes the host down. Nothing may be detached
- * from the domain that QEMU still has. The fake records a violation of either.
+ * Two rules are not tested, because breaking them damages a real host. The fake records a
+ * violation of either:
+ *  - A function must not be reattached while QEMU has another function of its IOMMU group.
+ *    The kernel refuses, and leaves the function without a driver. A kernel before 5.19
+ *    crashes with a BUG().
+ *  - libvirt must not drop a device that QEMU still has.
  */
 #include "config.h"
 
@@ -27,7 +29,7 @@
 #include <string.h>
 
 #define PATIENCE (180 * G_TIME_SPAN_SECOND) /* for an emulated guest on a busy machine */
-#define MOMENT (3 * G_TIME_SPAN_SECOND)     /* in which a guest that acts would have acted */
+#define MOMENT (3 * G_TIME_SPAN_SECOND)     /* in which a running guest would have acted */
 #define TICK (500 * G_TIME_SPAN_MILLISECOND)
 #define LAST 3 /* functions 0 to 3 are the card, and its IOMMU group */
 #define F0 1u
@@ -38,11 +40,12 @@
 
 /**
  * World:
- * @card: its functions are to be the guest functions of the same numbers
- * @other: function 0 of another card, alone; the rest of its group is unassigned
- * @bus: QEMU's name of their slot's bus
+ * @card: each of its functions gets the same number in the guest
+ * @other: another card: only its function 0 goes to the guest, and the rest of its IOMMU
+ *   group is unassigned
+ * @bus: QEMU's name for the bus of their slot
  *
- * What a rule is tried on.
+ * What a rule is tested on.
  */
 typedef struct
 {
@@ -53,8 +56,8 @@ typedef struct
   char *bus;
 } World;
 
-/* Assertions are not fatal, so that the next rules find everything as it was even if one
- * does not hold: after a failed assertion a rule goes on, and a pointer may be NULL. */
+/* Assertions are not fatal, so that a rule that fails still restores the state for the next
+ * one. A rule goes on after a failed assertion, so a pointer may be NULL. */
 
 static void
 assert_refused (gboolean done, GError **error, MfpError code, const char *part)
@@ -95,7 +98,7 @@ read_guest (const World *world, MfpForm form)
   return guest;
 }
 
-/* Those of @card's functions that the domain has, as bits: F0 for the first. */
+/* The functions of @card that the domain has, as bits: F0 for the first. */
 static guint
 in_domain (const World *world, const MfpCard *card, MfpForm form)
 {
@@ -108,7 +111,7 @@ in_domain (const World *world, const MfpCard *card, MfpForm form)
   return which;
 }
 
-/* Those that QEMU has. */
+/* The functions of @card that QEMU has, as bits. */
 static guint
 in_qemu (const World *world, const MfpCard *card)
 {
@@ -123,8 +126,7 @@ in_qemu (const World *world, const MfpCard *card)
   return which;
 }
 
-/* Asserts which functions of @card the domain and QEMU have, and that they have no others
- * of it. */
+/* Asserts that the domain and QEMU have exactly these functions of @card. */
 static void
 assert_has (const World *world, const MfpCard *card, guint domain, guint qemu)
 {
@@ -136,7 +138,8 @@ static char *
 driver_of (const World *world, const MfpFunction *function)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MfpHostFunction) now = mfp_node_device_read_at (world->libvirt, &function->host, &error);
+  g_autoptr (MfpHostFunction) now
+      = mfp_node_device_read_at (world->libvirt, &function->host, &error);
 
   assert_done (now != NULL, &error);
   return now ? g_strdup (now->driver) : NULL;
@@ -183,8 +186,8 @@ let_pass (gint64 duration)
   mfp_loop_wait (is_never_over, NULL, timer);
 }
 
-/* Waits until neither QEMU nor the domain has any of those @functions of @card. The domain
- * may not lose one before QEMU does. */
+/* Waits until neither QEMU nor the domain has any of these @functions of @card. The domain
+ * must not lose a function before QEMU does. */
 static void
 wait_until_gone (const World *world, const MfpCard *card, guint functions)
 {
@@ -273,10 +276,10 @@ detach_alias (World *world, const MfpFunction *function, GError **error)
   return mfp_domain_detach_alias (world->libvirt, function->alias, error);
 }
 
-/* Does that as a step towards what the rule is about. */
+/* Does a step that a rule needs first. The step must succeed. */
 static void
 require (World *world, gboolean (*act) (World *world, const MfpFunction *function, GError **error),
-      const MfpFunction *function)
+         const MfpFunction *function)
 {
   g_autoptr (GError) error = NULL;
   gboolean done = act (world, function, &error);
@@ -302,7 +305,7 @@ queue_up_to (World *world, guint last)
     require (world, queue, function_of (world->card, i));
 }
 
-/* Gives the guest functions 0 and 1, and the domain function 2 as well, unassigned. */
+/* Plugs functions 0 and 1, and attaches function 2 as unassigned. */
 static void
 plug_two (World *world)
 {
@@ -342,7 +345,7 @@ host_driver_is_refused (World *world)
   assert_has (world, world->card, F1, 0);
   g_assert_true (is_on_host_driver (world, second));
 
-  /* The access to the group is as it was. */
+  /* QEMU still has access to the IOMMU group. */
   detach_all_from_host (world, world->card);
   require (world, queue, first);
 }
@@ -362,7 +365,7 @@ alias_twice_is_refused (World *world)
   assert_refused (done, &error, MFP_ERROR_ALIAS_TAKEN, first->alias);
   assert_has (world, world->card, F1, 0);
 
-  /* The access to the group is as it was. */
+  /* QEMU still has access to the IOMMU group. */
   require (world, queue, first);
 }
 
@@ -381,7 +384,7 @@ host_twice_is_refused (World *world)
   assert_refused (done, &error, MFP_ERROR_FAILED, "in use");
   assert_has (world, world->card, F1, 0);
 
-  /* The access to the group is as it was. */
+  /* QEMU still has access to the IOMMU group. */
   require (world, queue, function);
 }
 
@@ -422,7 +425,7 @@ taken_address_is_refused (World *world)
 }
 
 static void
-failed_attach_takes_access (World *world)
+failed_plug_takes_access (World *world)
 {
   const MfpFunction *unassigned = function_of (world->card, 1);
   g_autoptr (GError) error = NULL;
@@ -569,12 +572,12 @@ stopped_guest_keeps_all (World *world)
   require (world, detach_alias, function_of (world->card, 0));
   let_pass (MOMENT);
   assert_has (world, world->card, F0 | F1 | F2, F0 | F1);
-  rig_let_guest_go (world->rig);
+  rig_resume_guest (world->rig);
   wait_until_gone (world, world->card, F0 | F1);
 }
 
-/* QEMU before 7.2.3 refused that (MFP_ERROR_BUSY), as a native PCIe port still does
- * for a while. */
+/* QEMU before 7.2.3 refused a second request (MFP_ERROR_BUSY). A native PCIe port still does
+ * so for some time. */
 static void
 request_twice (World *world)
 {
@@ -892,7 +895,7 @@ assert_has_metadata (World *world, const char *id, gboolean expected)
 }
 
 static void
-absent_metadata_is_told (World *world)
+absent_metadata_is_reported (World *world)
 {
   g_autoptr (MfpRecord) record = mfp_record_new (RECORD_1, &world->card->slot);
   g_autoptr (GError) error = NULL;
@@ -979,33 +982,33 @@ static const struct
   { "a-function-that-the-domain-has-is-refused", host_twice_is_refused },
   { "an-unassigned-function-is-not-in-qemu", unassigned_is_not_shown },
   { "a-plug-at-an-occupied-address-is-refused", taken_address_is_refused },
-  { "a-failed-plug-takes-the-access-of-its-group", failed_attach_takes_access },
+  { "a-failed-plug-takes-away-the-access-to-its-group", failed_plug_takes_access },
   { "device-add-of-a-function-other-than-0-queues-it", device_add_queues },
   { "device-add-of-an-id-twice-is-refused", id_twice_is_refused },
-  { "device-add-at-a-place-that-is-taken-is-refused", taken_place_is_refused },
+  { "device-add-at-an-occupied-address-is-refused", taken_place_is_refused },
   { "device-add-beside-a-function-0-is-refused", late_function_is_refused },
   { "a-single-function-device-over-queued-ones-is-refused", single_function_is_refused },
-  { "with-one-of-the-group-on-a-host-driver-none-is-opened", group_must_be_viable },
+  { "qemu-opens-no-function-while-another-of-its-group-has-a-host-driver", group_must_be_viable },
   { "function-0-is-plugged-over-queued-ones", function_0_shows_all },
   { "detach-of-function-0-removes-the-slot-from-qemu-and-then-from-the-xml", whole_slot_leaves },
-  { "a-stopped-guest-keeps-everything-until-it-goes-on", stopped_guest_keeps_all },
+  { "a-stopped-guest-keeps-everything-until-it-resumes", stopped_guest_keeps_all },
   { "a-second-request-is-accepted-and-changes-nothing-while-the-guest-is-stopped",
     request_twice },
-  { "the-removal-of-each-function-is-reported-after-it-left-the-xml", removals_are_reported },
+  { "libvirt-reports-each-removal-after-the-function-has-left-the-xml", removals_are_reported },
   { "device-del-of-a-queued-function-removes-the-whole-queue", queue_is_ejected_whole },
   { "an-unassigned-function-leaves-at-once-even-if-the-guest-is-stopped",
     unassigned_leaves_at_once },
   { "detach-of-an-absent-device-is-not-found", absent_is_not_found },
-  { "detaching-one-of-a-group-takes-the-access-of-all-until-it-is-attached-again",
+  { "detaching-a-function-takes-away-the-access-to-its-group-until-it-is-attached-again",
     detach_takes_access },
   { "qemu-needs-no-access-to-a-group-that-it-has-open", open_group_needs_no_access },
-  { "detach-and-reattach-change-the-host-driver-of-one-function", host_changes_driver },
+  { "detach-and-reattach-change-the-driver-of-one-host-function", host_changes_driver },
   { "a-function-that-the-domain-has-is-neither-detached-nor-reattached", attached_stays },
   { "a-function-that-does-not-exist-is-not-found", no_such_function },
   { "the-list-of-pci-devices-names-every-function-of-a-card", list_is_whole },
   { "a-host-function-names-its-whole-group", group_is_whole },
   { "a-record-is-read-as-it-was-written", record_is_read },
-  { "metadata-is-known-to-be-absent-before-it-is-written-and-after", absent_metadata_is_told },
+  { "metadata-is-absent-before-it-is-written-and-after-it-is-erased", absent_metadata_is_reported },
   { "an-absent-record-can-be-erased", absent_record_is_erased },
   { "the-persistent-xml-takes-any-function", persistent_takes_any_function },
   { "the-persistent-xml-refuses-a-function-and-an-address-twice", persistent_refuses_twice },
@@ -1015,8 +1018,8 @@ static const struct
 
 /* ---- the state before a rule ---- */
 
-/* Asks QEMU to remove what it has of @card: function 0, or any queued function, takes the
- * others along. */
+/* Asks QEMU to remove the functions that it has of @card. The removal of function 0, or of
+ * any queued function, removes the others too. */
 static void
 empty_qemu (World *world, const MfpCard *card)
 {
@@ -1072,7 +1075,7 @@ restore_card (World *world, const MfpCard *card)
 static void
 restore (World *world)
 {
-  rig_let_guest_go (world->rig);
+  rig_resume_guest (world->rig);
   restore_card (world, world->card);
   restore_card (world, world->other);
   erase_record (world, RECORD_1, NULL);
@@ -1108,7 +1111,7 @@ add_function (MfpCard *card, const MfpPciAddress *host, int guest_function, cons
       = g_strdup_printf ("%s-%u", alias, (guint) host->function);
 }
 
-/* The functions of the host device at @text, with the same numbers in the guest. */
+/* All functions of the host device at @text, with the same numbers in the guest. */
 static MfpCard *
 make_whole_card (const char *text, const MfpPciAddress *slot)
 {
@@ -1173,7 +1176,7 @@ leave_world (World *world)
   g_free (world->bus);
 }
 
-/* A function that is in use must not be "restored" to a host driver. */
+/* Restoring the state reattaches functions, so none of them may be in use before the test. */
 static void
 check_idle (World *world)
 {

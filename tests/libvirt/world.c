@@ -111,21 +111,6 @@ world_assert_calls (World *world, const char *expected)
   g_assert_cmpstr (text, ==, expected);
 }
 
-GArray *
-world_addresses (const char *text)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
-  g_auto (GStrv) words = g_strsplit (text, " ", -1);
-
-  for (guint i = 0; words[i]; i++)
-    {
-      MfpPciAddress address = test_address (words[i]);
-
-      g_array_append_val (addresses, address);
-    }
-  return addresses;
-}
-
 char *
 world_describe_functions (const GPtrArray *functions)
 {
@@ -139,6 +124,30 @@ world_describe_functions (const GPtrArray *functions)
       g_string_append_printf (text, "%s%s", i ? " " : "", address);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+char *
+world_hostdev (guint function, const char *alias, const char *address)
+{
+  return g_strdup_printf ("<hostdev mode='subsystem' type='pci' managed='no'><source>"
+                          "<address domain='0' bus='1' slot='0' function='%u'/></source>"
+                          "<alias name='%s'/>%s</hostdev>",
+                          function, alias, address);
+}
+
+void
+world_detach_functions (World *world, guint count)
+{
+  MfpPciAddress slot = test_address ("0000:01:00");
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < count; i++)
+    {
+      MfpPciAddress address = mfp_pci_address_with_function (&slot, i);
+
+      g_assert_true (world_detach_function (world, &address, &error));
+      g_assert_no_error (error);
+    }
 }
 
 gboolean

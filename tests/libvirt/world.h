@@ -11,9 +11,9 @@
 
 /**
  * World:
- * @read_only: what the test sets before it connects
- * @interrupt: signals arrive here
- * @trace: (element-type utf8): "FUNCTION OBJECT" of each call that was traced
+ * @read_only: a test may set it before it connects
+ * @interrupt: receives the signals
+ * @trace: (element-type utf8): "FUNCTION OBJECT" for each traced call
  * @libvirt: (nullable)
  */
 typedef struct
@@ -35,21 +35,26 @@ void world_leave (World *world, gconstpointer extra);
 #define world_add(path, extra, test)                                                             \
   g_test_add (path, World, extra, world_enter, test, world_leave)
 
-/* Opens the connection; world_connect() asserts that it does, and chooses the domain vm. */
+/* Opens the connection. world_connect() also asserts that this succeeds, and chooses the
+ * domain vm. */
 gboolean world_open (World *world, GError **error);
 void world_connect (World *world);
 
-/* Forgets the calls up to now, of the fake and of the trace. */
+/* Clears the log of calls of the fake, and the trace. */
 void world_forget_calls (World *world);
 
-/* Asserts that the fake got these calls: names, separated by spaces. */
+/* Asserts that the fake's log has exactly these calls: names, separated by spaces. */
 void world_assert_calls (World *world, const char *expected);
-
-/* An array of MfpPciAddress from "0000:01:00.0 ..."; the caller owns it. */
-GArray *world_addresses (const char *text);
 
 /* "0000:01:00.0 ..." of MfpHostFunction; the caller frees. */
 char *world_describe_functions (const GPtrArray *functions);
+
+/* The <hostdev> of the host function 0000:01:00.@function, with this alias and <address>; the
+ * caller frees. */
+char *world_hostdev (guint function, const char *alias, const char *address);
+
+/* Detaches the first @count functions of 0000:01:00 from their host drivers. */
+void world_detach_functions (World *world, guint count);
 
 /* Detaches the host function at @address from its driver, or reattaches it. */
 gboolean world_detach_function (World *world, const MfpPciAddress *address, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Short ways to write a domain. */
+/* Short ways to write the XML of a domain. */
 #pragma once
 
 #include "common.h"
@@ -43,7 +43,8 @@
   "<p:card xmlns:p='urn:virt-mfplug:card:1:abc' slot='" slot "'>"                              \
   "<p:function host='0000:01:00.0' guest='0' alias='ua-x' taken='yes'/></p:card>"
 
-/* A running domain with these in <metadata> (nullable) and <devices>; the caller frees. */
+/* A running domain with this content of <metadata> (nullable) and <devices>; the caller
+ * frees. */
 static inline MfpGuest *
 guest_of (const char *machine, const char *metadata, const char *devices)
 {

@@ -6,8 +6,8 @@
 
 #include <libxml/parser.h>
 
-/* All functions of the devices that @wanted names, on a host with two: 01:00
- * of four functions, 02:00 of two. */
+/* All functions of the devices that @wanted names. The host has two devices: 01:00 with four
+ * functions, and 02:00 with two. */
 static GPtrArray *
 named_devices (const GArray *wanted)
 {
@@ -43,18 +43,18 @@ typedef struct
 } Row;
 
 static const Row selections[] = {
-  { "a-whole-device-by-its-own-numbers", "01:00", MFP_REST_KEEP,
+  { "a-whole-device-and-keeps-its-numbers", "01:00", MFP_REST_KEEP,
     "0000:01:00.0=0 0000:01:00.1=1 0000:01:00.2=2 0000:01:00.3=3", NULL },
-  { "a-part-by-its-own-numbers", "01:00.0,2", MFP_REST_KEEP, "0000:01:00.0=0 0000:01:00.2=2",
+  { "a-part-and-keeps-its-numbers", "01:00.0,2", MFP_REST_KEEP, "0000:01:00.0=0 0000:01:00.2=2",
     NULL },
   { "a-part-in-any-order", "01:00.2,0", MFP_REST_KEEP, "0000:01:00.2=2 0000:01:00.0=0", NULL },
   { "a-mapping", "01:00.1=0,01:00.3=1", MFP_REST_KEEP, "0000:01:00.1=0 0000:01:00.3=1", NULL },
-  { "several-devices-packed", "02:00.1 01:00.3 02:00.0", MFP_REST_KEEP,
+  { "functions-of-several-devices-and-packs-them", "02:00.1 01:00.3 02:00.0", MFP_REST_KEEP,
     "0000:02:00.1=0 0000:01:00.3=1 0000:02:00.0=2", NULL },
-  { "whole-devices-packed", "02:00 01:00.*", MFP_REST_KEEP,
+  { "whole-devices-and-packs-them", "02:00 01:00.*", MFP_REST_KEEP,
     "0000:02:00.0=0 0000:02:00.1=1 0000:01:00.0=2 0000:01:00.1=3 0000:01:00.2=4 0000:01:00.3=5",
     NULL },
-  { "the-rest-as-unassigned", "01:00.1=0,01:00.3=1 02:00.0=2", MFP_REST_UNASSIGNED,
+  { "the-rest-as-unassigned-functions", "01:00.1=0,01:00.3=1 02:00.0=2", MFP_REST_UNASSIGNED,
     "0000:01:00.1=0 0000:01:00.3=1 0000:02:00.0=2 "
     "0000:01:00.0=unassigned 0000:01:00.2=unassigned 0000:02:00.1=unassigned",
     NULL },
@@ -67,11 +67,11 @@ static const Row selections[] = {
     "the host has no PCI device 0000:02:00.2; that device has 0000:02:00.0, 0000:02:00.1" },
   { "no-function-0-and-suggests-a-mapping", "01:00.1,3", MFP_REST_KEEP, NULL,
     "a mapping that works: 0000:01:00.1=0,0000:01:00.3=1" },
-  { "no-function-0-of-a-mapping", "01:00.0=1", MFP_REST_KEEP, NULL,
+  { "a-mapping-without-function-0", "01:00.0=1", MFP_REST_KEEP, NULL,
     "no function becomes guest function 0" },
-  { "a-mapping-of-some", "01:00.0=0,01:00.1", MFP_REST_KEEP, NULL,
+  { "a-mapping-of-only-some-functions", "01:00.0=0,01:00.1", MFP_REST_KEEP, NULL,
     "some functions have a guest function and some do not" },
-  { "two-on-one-guest-function", "01:00.0=0,01:00.1=0", MFP_REST_KEEP, NULL,
+  { "two-host-functions-for-one-guest-function", "01:00.0=0,01:00.1=0", MFP_REST_KEEP, NULL,
     "host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
 };
 
@@ -79,8 +79,7 @@ static void
 test_from_selections (gconstpointer data)
 {
   const Row *row = data;
-  g_auto (GStrv) words = g_strsplit (row->words, " ", -1);
-  g_autoptr (GArray) wanted = mfp_selection_parse ((const char *const *) words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections (row->words);
   g_autoptr (GPtrArray) host = named_devices (wanted);
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = mfp_card_from_selections (wanted, host, row->rest, &error);
@@ -93,7 +92,7 @@ test_from_selections (gconstpointer data)
     assert_error (error, MFP_ERROR_REFUSED, row->message);
 }
 
-/* A card of host functions and guest functions, numbers below. */
+/* A card of @count functions: @hosts[i] becomes guest function @guests[i]. */
 static MfpCard *
 card_of (const char *const *hosts, const int *guests, guint count)
 {
@@ -108,7 +107,7 @@ card_of (const char *const *hosts, const int *guests, guint count)
   return card;
 }
 
-/* 01:00.0 to 01:00.(@count - 1), @guests of them. */
+/* The same for the host functions 01:00.0 and up. */
 static MfpCard *
 simple_card (const int *guests, guint count)
 {
@@ -124,7 +123,7 @@ static void
 test_defaults (void)
 {
   g_autoptr (MfpCard) card = simple_card ((int[]){ 3 }, 1);
-  const MfpFunction *function = g_ptr_array_index (card->functions, 0);
+  const MfpFunction *function = test_function (card, 0);
 
   g_assert_true (function->managed);
   g_assert_false (function->take);
@@ -139,9 +138,9 @@ test_find (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 2, 0, MFP_UNASSIGNED }, 3);
   MfpPciAddress second = test_address ("0000:01:00.1"), absent = test_address ("0001:01:00.1");
 
-  g_assert_true (mfp_card_find_host (card, &second) == g_ptr_array_index (card->functions, 1));
+  g_assert_true (mfp_card_find_host (card, &second) == test_function (card, 1));
   g_assert_null (mfp_card_find_host (card, &absent));
-  g_assert_true (mfp_card_find_guest (card, 2) == g_ptr_array_index (card->functions, 0));
+  g_assert_true (mfp_card_find_guest (card, 2) == test_function (card, 0));
   g_assert_null (mfp_card_find_guest (card, 1));
 }
 
@@ -151,8 +150,8 @@ test_count_exposed (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED, 7, MFP_UNASSIGNED }, 4);
 
   g_assert_cmpuint (mfp_card_count_exposed (card), ==, 2);
-  g_assert_true (mfp_function_is_exposed (g_ptr_array_index (card->functions, 0)));
-  g_assert_false (mfp_function_is_exposed (g_ptr_array_index (card->functions, 1)));
+  g_assert_true (mfp_function_is_exposed (test_function (card, 0)));
+  g_assert_false (mfp_function_is_exposed (test_function (card, 1)));
 }
 
 static void
@@ -183,12 +182,12 @@ test_check_same_host (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = card_of (hosts, (int[]){ 0, 1, 2 }, 3);
 
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 12;
+  test_function (card, 2)->line = 12;
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED, "line 12: host function 0000:01:00.0 is named twice");
 }
 
-/* Unassigned or not, a host function is taken once. */
+/* A card has each host function only once, even as unassigned. */
 static void
 test_check_same_unassigned (void)
 {
@@ -206,7 +205,7 @@ test_check_same_guest (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, 2, 2 }, 3);
 
-  ((MfpFunction *) g_ptr_array_index (card->functions, 2))->line = 9;
+  test_function (card, 2)->line = 9;
   g_assert_false (mfp_card_check (card, &error));
   assert_error (error, MFP_ERROR_REFUSED,
                 "line 9: host functions 0000:01:00.1 and 0000:01:00.2 would both become guest "
@@ -248,7 +247,7 @@ test_number (void)
   g_assert_cmpstr (text, ==, "0000:01:00.0=0 0000:01:00.1=unassigned 0000:01:00.2=2");
 }
 
-/* An unassigned function of another device does not change who is function 0. */
+/* An unassigned function of another device does not change the numbers of the others. */
 static void
 test_number_foreign_unassigned (void)
 {
@@ -282,13 +281,13 @@ set_slot (MfpCard *card, const char *slot)
 static const char *
 alias_at (const MfpCard *card, guint index)
 {
-  return ((MfpFunction *) g_ptr_array_index (card->functions, index))->alias;
+  return test_function (card, index)->alias;
 }
 
 static void
 set_user_alias (MfpCard *card, guint index, const char *alias)
 {
-  MfpFunction *function = g_ptr_array_index (card->functions, index);
+  MfpFunction *function = test_function (card, index);
 
   g_free (function->user_alias);
   function->user_alias = g_strdup (alias);
@@ -307,7 +306,7 @@ test_name (void)
   g_assert_cmpstr (alias_at (card, 1), ==, "ua-mfplug-0000-01-00-1");
   g_assert_cmpstr (alias_at (card, 2), ==, "ua-mfplug-slot-0000-05-1f");
   g_assert_cmpstr (alias_at (card, 3), ==, "ua-mfplug-0000-01-00-3");
-  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 2));
+  g_assert_true (mfp_card_lock (card) == test_function (card, 2));
 }
 
 static void
@@ -355,13 +354,13 @@ test_lock_first (void)
   g_autoptr (MfpCard) card = simple_card ((int[]){ 1, 0 }, 2);
 
   set_slot (card, "0000:05:00");
-  g_assert_true (mfp_card_lock (card) == g_ptr_array_index (card->functions, 0));
+  g_assert_true (mfp_card_lock (card) == test_function (card, 0));
   g_assert_true (mfp_card_name_functions (card, NULL));
   g_assert_cmpstr (alias_at (card, 0), ==, "ua-mfplug-slot-0000-05-00");
 }
 
-/* The plug of a single function is atomic, and an unassigned function, which
- * may outlive the slot, never has its lock. */
+/* The plug of a single function is atomic, so the slot needs no lock. An unassigned function
+ * never has the lock, because it may outlive the slot. */
 static void
 test_lock_single (void)
 {
@@ -393,7 +392,7 @@ describe_state (const MfpCard *card)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* The record knows which of the unassigned functions the guest sees. */
+/* The record says which of the unassigned functions the guest sees. */
 static void
 test_from_guest_record (void)
 {
@@ -416,9 +415,8 @@ test_from_guest_record (void)
 static void
 test_from_guest_selection (void)
 {
-  static const char *const words[] = { "02:00", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("02:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *slot = mfp_pci_address_format_slot (&card->slot);
   g_autofree char *text = describe_state (card);
@@ -429,13 +427,12 @@ test_from_guest_selection (void)
   g_assert_null (card->record_id);
 }
 
-/* Without the record nothing else is known of an unassigned function. */
+/* Without the record, the guest function of an unassigned function is unknown. */
 static void
 test_from_guest_unassigned (void)
 {
-  static const char *const words[] = { "81:00.2", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("81:00.2");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *text = describe_state (card);
 
@@ -443,7 +440,7 @@ test_from_guest_unassigned (void)
   g_assert_false (card->has_slot);
 }
 
-/* An attach that died early wrote down more than the guest has. */
+/* The record of an attach that was interrupted early names more than the guest has. */
 static void
 test_from_guest_recorded_alone (void)
 {
@@ -467,28 +464,26 @@ test_from_guest_recorded_alone (void)
 static void
 test_from_guest_first_device (void)
 {
-  static const char *const words[] = { "01:00", NULL };
   g_autoptr (MfpGuest) guest = test_guest (
       "<domain type='kvm'><name>vm</name><devices>"
       "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
       "<address bus='1' slot='0'/></source><address type='pci' bus='4' slot='0' function='3'/>"
       "</hostdev></devices></domain>");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("01:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
   g_autofree char *slot = mfp_pci_address_format (&card->slot);
   g_autofree char *text = describe_state (card);
 
   g_assert_cmpstr (text, ==, "0000:01:00.0=3 - - managed");
-  g_assert_cmpstr (slot, ==, "0000:04:00.0"); /* of a slot, function 0 */
-  assert_contains (((MfpFunction *) g_ptr_array_index (card->functions, 0))->xml, "<hostdev ");
+  g_assert_cmpstr (slot, ==, "0000:04:00.0"); /* although the device is function 3 */
+  assert_contains (test_function (card, 0)->xml, "<hostdev ");
 }
 
 static void
 test_from_guest_nothing (void)
 {
-  static const char *const words[] = { "03:00", NULL };
   g_autoptr (MfpGuest) guest = test_load_guest ("q35-card.xml");
-  g_autoptr (GArray) wanted = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) wanted = test_selections ("03:00");
   g_autoptr (MfpCard) card = mfp_card_from_guest (guest, wanted, NULL);
 
   g_assert_cmpuint (card->functions->len, ==, 0);
@@ -499,7 +494,7 @@ static void
 test_to_record (void)
 {
   g_autoptr (MfpCard) card = simple_card ((int[]){ 0, MFP_UNASSIGNED }, 2);
-  MfpFunction *first = g_ptr_array_index (card->functions, 0);
+  MfpFunction *first = test_function (card, 0);
   g_autoptr (MfpRecord) record = NULL;
   const MfpRecordFunction *noted;
 
@@ -523,7 +518,7 @@ test_to_record (void)
   g_assert_cmpint (noted->guest_function, ==, MFP_UNASSIGNED);
   g_assert_null (noted->driver);
   g_assert_false (noted->taken);
-  g_assert_false (noted->managed); /* an attach leaves nothing to libvirt */
+  g_assert_false (noted->managed); /* after an attach, libvirt itself reattaches nothing */
 }
 
 static void
@@ -545,8 +540,8 @@ test_detaching_names_the_run (void)
   g_assert_cmpstr (first->detaching, !=, second->detaching);
 }
 
-/* libvirt itself reattaches a managed function that no run took, and may fail
- * to; what a run took is its own to return. */
+/* libvirt itself reattaches a managed function that no run took, but it may fail. A run
+ * reattaches the functions that a run took. */
 static void
 test_detaching_managed (void)
 {
@@ -591,7 +586,7 @@ typedef struct
 
 static const Driver drivers[] = {
   { "takes-from-a-host-driver", "e1000e", TRUE, MFP_LIVE, TRUE },
-  { "takes-a-function-without-driver", NULL, TRUE, MFP_LIVE, TRUE },
+  { "takes-a-function-without-a-driver", NULL, TRUE, MFP_LIVE, TRUE },
   { "does-not-take-what-is-on-vfio", "vfio-pci", TRUE, MFP_LIVE, FALSE },
   { "does-not-take-what-is-on-a-variant-of-vfio", "mlx5_vfio_pci", TRUE, MFP_LIVE, FALSE },
   { "does-not-take-an-unmanaged-function", "e1000e", FALSE, MFP_LIVE, FALSE },
@@ -608,7 +603,7 @@ test_adopt_drivers (gconstpointer data)
   g_ptr_array_add (host, test_host_function ("0000:01:00.1", row->driver, 5, "0000:01:00.1"));
   g_ptr_array_add (host, test_host_function ("0000:01:00.0", "vfio-pci", 5, "0000:01:00.0"));
   test_function (card, 1)->managed = row->managed;
-  /* What the card said before does not count. */
+  /* These values must be overwritten. */
   test_function (card, 1)->driver = g_strdup ("nvme");
   test_function (card, 1)->take = !row->take;
   mfp_card_adopt_drivers (card, host, row->form);
@@ -657,7 +652,7 @@ static void
 test_free (void)
 {
   MfpCard *card = simple_card ((int[]){ 0 }, 1);
-  MfpFunction *function = g_ptr_array_index (card->functions, 0);
+  MfpFunction *function = test_function (card, 0);
 
   function->tuning = xmlParseDoc (BAD_CAST "<hostdev><rom bar='on'/></hostdev>");
   mfp_card_free (card);
@@ -670,42 +665,42 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   FOR_EACH (i, selections)
-    test_add_row (selections[i].expected ? "/card/from-selections/makes-"
+    test_add_row (selections[i].expected ? "/card/from-selections/accepts-"
                                          : "/card/from-selections/refuses-",
                   selections[i].name, &selections[i], test_from_selections);
   g_test_add_func ("/card/add/is-managed-by-default", test_defaults);
-  g_test_add_func ("/card/find/by-host-and-by-guest-function", test_find);
+  g_test_add_func ("/card/find/finds-by-host-and-by-guest-function", test_find);
   g_test_add_func ("/card/count-exposed/leaves-out-unassigned-functions", test_count_exposed);
   g_test_add_func ("/card/check/accepts-eight-functions-and-unassigned-ones", test_check_eight);
   g_test_add_func ("/card/check/refuses-nine-functions", test_check_nine);
-  g_test_add_func ("/card/check/refuses-a-host-function-twice-with-its-line",
+  g_test_add_func ("/card/check/refuses-a-host-function-twice-and-names-its-line",
                    test_check_same_host);
   g_test_add_func ("/card/check/refuses-an-unassigned-function-twice", test_check_same_unassigned);
-  g_test_add_func ("/card/check/refuses-a-guest-function-twice-with-its-line",
+  g_test_add_func ("/card/check/refuses-a-guest-function-twice-and-names-its-line",
                    test_check_same_guest);
   g_test_add_func ("/card/check/refuses-unassigned-functions-alone", test_check_unassigned_alone);
   g_test_add_func ("/card/check/refuses-an-empty-card", test_check_nothing);
   g_test_add_func ("/card/number/keeps-numbers-and-unassigned-functions", test_number);
   g_test_add_func ("/card/number/ignores-unassigned-functions-of-another-device",
                    test_number_foreign_unassigned);
-  g_test_add_func ("/card/number/refuses-when-some-are-given", test_number_some);
-  g_test_add_func ("/card/name/locks-with-the-first-exposed-non-zero-function", test_name);
+  g_test_add_func ("/card/number/refuses-numbers-of-only-some-functions", test_number_some);
+  g_test_add_func ("/card/name/gives-the-lock-to-the-first-exposed-non-zero-function", test_name);
   g_test_add_func ("/card/name/follows-the-slot", test_name_again);
   g_test_add_func ("/card/name/keeps-user-aliases", test_name_keeps_user_alias);
   g_test_add_func ("/card/name/refuses-when-no-function-can-lock-the-slot", test_name_no_lock);
-  g_test_add_func ("/card/lock/may-be-the-first-of-the-list", test_lock_first);
-  g_test_add_func ("/card/lock/a-single-function-and-unassigned-ones-need-none",
+  g_test_add_func ("/card/lock/may-be-the-first-function-of-the-list", test_lock_first);
+  g_test_add_func ("/card/lock/a-single-function-with-unassigned-ones-needs-none",
                    test_lock_single);
   g_test_add_func ("/card/from-guest/reads-the-record", test_from_guest_record);
   g_test_add_func ("/card/from-guest/reads-a-selection", test_from_guest_selection);
-  g_test_add_func ("/card/from-guest/an-unassigned-function-without-record-stays-so",
+  g_test_add_func ("/card/from-guest/an-unassigned-function-without-a-record-stays-unassigned",
                    test_from_guest_unassigned);
   g_test_add_func ("/card/from-guest/includes-what-only-the-record-has",
                    test_from_guest_recorded_alone);
   g_test_add_func ("/card/from-guest/keeps-the-element-and-the-slot",
                    test_from_guest_first_device);
   g_test_add_func ("/card/from-guest/may-be-empty", test_from_guest_nothing);
-  g_test_add_func ("/card/to-record/holds-all-that-is-needed-to-return", test_to_record);
+  g_test_add_func ("/card/to-record/has-all-that-a-reattach-needs", test_to_record);
   g_test_add_func ("/card/to-detaching-record/names-the-run", test_detaching_names_the_run);
   g_test_add_func ("/card/to-detaching-record/names-what-libvirt-itself-reattaches",
                    test_detaching_managed);
@@ -713,6 +708,6 @@ main (int argc, char **argv)
   g_test_add_func ("/card/adopt-aliases/takes-the-aliases-of-the-guest", test_adopt_aliases);
   FOR_EACH (i, drivers)
     test_add_row ("/card/adopt-drivers/", drivers[i].name, &drivers[i], test_adopt_drivers);
-  g_test_add_func ("/card/free/frees-tuning-and-takes-null", test_free);
+  g_test_add_func ("/card/free/frees-tuning-and-accepts-null", test_free);
   return g_test_run ();
 }

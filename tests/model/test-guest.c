@@ -105,7 +105,8 @@ static const Bad bad[] = {
     "domain XML: this is not a <domain> with a type and a name" },
   { "a-domain-without-name", "<domain type='kvm'><devices/></domain>",
     "domain XML: this is not a <domain> with a type and a name" },
-  { "a-document-type", "<!DOCTYPE domain [<!ENTITY a 'b'>]><domain type='kvm'><name>&a;</name></domain>",
+  { "a-document-type",
+    "<!DOCTYPE domain [<!ENTITY a 'b'>]><domain type='kvm'><name>&a;</name></domain>",
     "domain XML:1: a document type declaration is not accepted" },
   { "a-domain-that-ends-early", "<domain type='kvm'>\n<name>x</name>\n<devices>",
     "domain XML:3: not well-formed XML" },
@@ -138,7 +139,7 @@ test_next_in_slot (void)
   g_assert_cmpuint (first->host.bus, ==, 1);
   g_assert_cmpuint (second->host.bus, ==, 4);
   g_assert_null (mfp_guest_next_in_slot (guest, &slot, second));
-  g_assert_null (mfp_guest_next_in_slot (guest, &empty, NULL)); /* an unassigned one has none */
+  g_assert_null (mfp_guest_next_in_slot (guest, &empty, NULL)); /* not the unassigned one */
 }
 
 static void
@@ -249,8 +250,8 @@ append_notes (GString *xml, gsize length)
   g_string_append (xml, "</n:notes>");
 }
 
-/* Devices and other programs' metadata, with a text of more than the 10 MB that libxml2
- * takes by default. */
+/* Devices and metadata of other programs, with a text that is longer than libxml2's default
+ * limit of 10 MB. */
 static void
 test_parse_large (void)
 {
@@ -269,7 +270,7 @@ test_parse_large (void)
   g_assert_cmpuint (guest->records->len, ==, 1);
 }
 
-/* What uses a host function is told apart from a hostdev, which alone is a card's. */
+/* A hostdev, an interface or a disk may use a host function, but a card has only hostdevs. */
 static void
 test_holders (void)
 {
@@ -281,17 +282,12 @@ test_holders (void)
   };
   const MfpPciAddress host = { .bus = 9, .function = 1 };
 
-  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
+  FOR_EACH (i, devices)
     {
-      g_autofree char *xml
-          = g_strconcat ("<domain type='kvm' id='1'><name>x</name><devices>", devices[i], "</devices></domain>", NULL);
-      g_autoptr (GError) error = NULL;
-      g_autoptr (MfpGuest) guest = mfp_guest_parse (xml, &error);
-      g_autoptr (GArray) held = NULL;
+      g_autoptr (MfpGuest) guest = guest_of (Q35, NULL, devices[i]);
+      g_autoptr (GArray) held = mfp_guest_list_held (guest);
 
-      g_assert_no_error (error);
       g_assert_nonnull (mfp_guest_find_holder (guest, &host));
-      held = mfp_guest_list_held (guest);
       g_assert_cmpuint (held->len, ==, 1);
       g_assert_true (mfp_pci_address_equal (&g_array_index (held, MfpPciAddress, 0), &host));
       g_assert_cmpint (mfp_guest_find_host (guest, &host) != NULL, ==, i == 0);
@@ -307,18 +303,18 @@ main (int argc, char **argv)
   g_test_add_func ("/guest/parse/reads-hostdevs-with-an-address-and-unassigned-ones",
                    test_parse_hostdev);
   g_test_add_func ("/guest/parse/reads-the-iommu", test_parse_iommu);
-  g_test_add_func ("/guest/parse/tells-kinds-of-hostdev-apart", test_parse_hostdev_kinds);
-  g_test_add_func ("/guest/parse/reads-devices-where-they-belong-alone",
+  g_test_add_func ("/guest/parse/distinguishes-kinds-of-hostdev", test_parse_hostdev_kinds);
+  g_test_add_func ("/guest/parse/reads-devices-only-from-their-own-element",
                    test_parse_elsewhere);
   g_test_add_func ("/guest/parse/reads-a-domain-of-megabytes", test_parse_large);
   FOR_EACH (i, bad)
     test_add_row ("/guest/parse/refuses-", bad[i].name, &bad[i], test_parse_bad);
   g_test_add_func ("/guest/find-host/finds-the-first-and-the-last", test_find_host);
-  g_test_add_func ("/guest/find-holder/finds-what-is-no-hostdev", test_holders);
+  g_test_add_func ("/guest/find-holder/finds-interfaces-and-disks-too", test_holders);
   g_test_add_func ("/guest/find-record/finds-the-first-and-the-last", test_find_record);
-  g_test_add_func ("/guest/free/takes-null", test_free);
-  g_test_add_func ("/guest/next-in-slot/goes-through-the-slot", test_next_in_slot);
-  g_test_add_func ("/guest/qemu-name/of-roots-ports-bridges-and-host-bridges",
+  g_test_add_func ("/guest/free/accepts-null", test_free);
+  g_test_add_func ("/guest/next-in-slot/finds-each-device-in-the-slot", test_next_in_slot);
+  g_test_add_func ("/guest/qemu-name/is-known-for-roots-ports-bridges-and-host-bridges",
                    test_qemu_name);
   return g_test_run ();
 }

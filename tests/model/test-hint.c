@@ -43,7 +43,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/hint/says-what-to-do-about-what-is-known", test_known);
-  g_test_add_func ("/hint/is-silent-about-anything-else", test_unknown);
+  g_test_add_func ("/hint/says-what-to-do-about-a-known-message", test_known);
+  g_test_add_func ("/hint/there-is-none-for-another-message", test_unknown);
   return g_test_run ();
 }

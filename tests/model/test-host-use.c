@@ -50,7 +50,7 @@ test_no_parent (void)
   assert_error (error, MFP_ERROR_FAILED, "has no parent");
 }
 
-/* An Ethernet and an InfiniBand controller; SATA, NVMe and USB; a GPU. */
+/* The classes of Ethernet and InfiniBand controllers; of SATA, NVMe and USB; and of a GPU. */
 static void
 test_classes (void)
 {
@@ -70,8 +70,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/host-use/tells-of-disks-and-of-networks-that-are-up", test_uses);
-  g_test_add_func ("/host-use/refuses-what-belongs-nowhere", test_no_parent);
-  g_test_add_func ("/host-use/is-looked-for-by-class", test_classes);
+  g_test_add_func ("/host-use/is-a-disk-or-a-network-interface-that-is-up", test_uses);
+  g_test_add_func ("/host-use/refuses-a-device-without-a-parent", test_no_parent);
+  g_test_add_func ("/host-use/the-class-says-which-uses-are-possible", test_classes);
   return g_test_run ();
 }

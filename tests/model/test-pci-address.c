@@ -13,34 +13,34 @@ typedef struct
 } Row;
 
 static const Row functions[] = {
-  { "with-domain", "0000:01:00.0", "0000:01:00.0" },
-  { "absent-domain-is-0", "01:02.3", "0000:01:02.3" },
+  { "a-domain", "0000:01:00.0", "0000:01:00.0" },
+  { "no-domain-as-domain-0", "01:02.3", "0000:01:02.3" },
   { "short-fields", "1:2:3.4", "0001:02:03.4" },
   { "upper-case", "000A:AB:1F.7", "000a:ab:1f.7" },
-  { "largest", "ffffffff:ff:1f.7", "ffffffff:ff:1f.7" },
-  { "domain-of-five-digits", "10000:e1:00.0", "10000:e1:00.0" },
-  { "empty", "", NULL },
-  { "slot-alone", "01:00", NULL },
-  { "function-missing", "01:00.", NULL },
-  { "slot-missing", "01:.0", NULL },
-  { "bus-missing", ":00.0", NULL },
-  { "domain-missing", ":01:00.0", NULL },
+  { "the-largest-address", "ffffffff:ff:1f.7", "ffffffff:ff:1f.7" },
+  { "a-domain-of-five-digits", "10000:e1:00.0", "10000:e1:00.0" },
+  { "an-empty-text", "", NULL },
+  { "a-slot-alone", "01:00", NULL },
+  { "a-missing-function", "01:00.", NULL },
+  { "a-missing-slot", "01:.0", NULL },
+  { "a-missing-bus", ":00.0", NULL },
+  { "a-missing-domain", ":01:00.0", NULL },
   { "one-field", "01.0", NULL },
   { "four-fields", "0:0:0:0.0", NULL },
-  { "slot-above-1f", "01:20.0", NULL },
-  { "function-above-7", "01:00.8", NULL },
-  { "function-of-two-digits", "01:00.00", NULL },
-  { "slot-of-three-digits", "01:000.0", NULL },
-  { "bus-of-three-digits", "001:00.0", NULL },
-  { "domain-of-nine-digits", "000000001:01:00.0", NULL },
-  { "trailing-space", "01:00.0 ", NULL },
-  { "trailing-newline", "01:00.0\n", NULL },
-  { "leading-space", " 01:00.0", NULL },
-  { "plus", "+1:00.0", NULL },
-  { "minus", "-1:00.0", NULL },
-  { "0x", "0x1:00.0", NULL },
-  { "no-digits", "xx:yy.z", NULL },
-  { "wildcard", "01:00.*", NULL },
+  { "a-slot-above-1f", "01:20.0", NULL },
+  { "a-function-above-7", "01:00.8", NULL },
+  { "a-function-of-two-digits", "01:00.00", NULL },
+  { "a-slot-of-three-digits", "01:000.0", NULL },
+  { "a-bus-of-three-digits", "001:00.0", NULL },
+  { "a-domain-of-nine-digits", "000000001:01:00.0", NULL },
+  { "a-trailing-space", "01:00.0 ", NULL },
+  { "a-trailing-newline", "01:00.0\n", NULL },
+  { "a-leading-space", " 01:00.0", NULL },
+  { "a-plus-sign", "+1:00.0", NULL },
+  { "a-minus-sign", "-1:00.0", NULL },
+  { "an-0x-prefix", "0x1:00.0", NULL },
+  { "letters-that-are-not-digits", "xx:yy.z", NULL },
+  { "a-wildcard", "01:00.*", NULL },
   { "non-ascii-digits", "01:00.\xd9\xa1", NULL },
 };
 
@@ -67,16 +67,16 @@ test_parse (gconstpointer data)
 }
 
 static const Row slots[] = {
-  { "with-domain", "0001:02:03", "0001:02:03" },
-  { "absent-domain-is-0", "02:1f", "0000:02:1f" },
-  { "with-function-0", "0000:02:03.0", "0000:02:03" },
+  { "a-domain", "0001:02:03", "0001:02:03" },
+  { "no-domain-as-domain-0", "02:1f", "0000:02:1f" },
+  { "function-0", "0000:02:03.0", "0000:02:03" },
   { "function-1", "0000:02:03.1", NULL },
   { "function-00", "0000:02:03.00", NULL },
-  { "point-alone", "0000:02:03.", NULL },
-  { "whole-device", "0000:02:03.*", NULL },
-  { "trailing-space", "02:03 ", NULL },
-  { "slot-above-1f", "02:20", NULL },
-  { "empty", "", NULL },
+  { "a-point-without-a-function", "0000:02:03.", NULL },
+  { "a-whole-device", "0000:02:03.*", NULL },
+  { "a-trailing-space", "02:03 ", NULL },
+  { "a-slot-above-1f", "02:20", NULL },
+  { "an-empty-text", "", NULL },
 };
 
 static void
@@ -102,17 +102,17 @@ test_parse_slot (gconstpointer data)
 }
 
 static const Row node_names[] = {
-  { "usual", "pci_0000_01_02_3", "0000:01:02.3" },
-  { "domain-of-five-digits", "pci_10000_e1_1f_7", "10000:e1:1f.7" },
-  { "no-function", "pci_0000_01_00", NULL },
-  { "fifth-field", "pci_0000_01_00_0_1", NULL },
-  { "other-device", "net_eth0_52_54_00_12_34_56", NULL },
-  { "no-prefix", "0000_01_00_0", NULL },
-  { "prefix-alone", "pci_", NULL },
+  { "a-usual-name", "pci_0000_01_02_3", "0000:01:02.3" },
+  { "a-domain-of-five-digits", "pci_10000_e1_1f_7", "10000:e1:1f.7" },
+  { "a-name-without-a-function", "pci_0000_01_00", NULL },
+  { "a-fifth-field", "pci_0000_01_00_0_1", NULL },
+  { "another-kind-of-device", "net_eth0_52_54_00_12_34_56", NULL },
+  { "a-name-without-the-prefix", "0000_01_00_0", NULL },
+  { "the-prefix-alone", "pci_", NULL },
   { "colons-and-point", "pci_0000:01:00.0", NULL },
-  { "function-above-7", "pci_0000_01_00_8", NULL },
-  { "trailing-underscore", "pci_0000_01_00_0_", NULL },
-  { "empty", "", NULL },
+  { "a-function-above-7", "pci_0000_01_00_8", NULL },
+  { "a-trailing-underscore", "pci_0000_01_00_0_", NULL },
+  { "an-empty-text", "", NULL },
 };
 
 static void
@@ -305,9 +305,9 @@ main (int argc, char **argv)
   g_test_add_func ("/pci-address/format/pads-and-keeps-long-domains", test_format);
   g_test_add_func ("/pci-address/compare/orders-by-domain-bus-slot-function", test_compare);
   g_test_add_func ("/pci-address/contain/finds-the-first-and-the-last", test_contain);
-  g_test_add_func ("/pci-address/same-slot/ignores-the-function-alone", test_same_slot);
-  g_test_add_func ("/pci-address/with-function/copies", test_with_function);
+  g_test_add_func ("/pci-address/same-slot/ignores-only-the-function", test_same_slot);
+  g_test_add_func ("/pci-address/with-function/returns-a-copy", test_with_function);
   g_test_add_func ("/pci-address/from-xml/reads-what-libvirt-writes", test_from_xml);
-  g_test_add_func ("/pci-address/from-xml/takes-no-element", test_from_no_xml);
+  g_test_add_func ("/pci-address/from-xml/accepts-null", test_from_no_xml);
   return g_test_run ();
 }

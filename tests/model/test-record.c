@@ -29,6 +29,12 @@ sample (const char *id)
   return record;
 }
 
+static const MfpRecordFunction *
+function_at (const MfpRecord *record, guint index)
+{
+  return g_ptr_array_index (record->functions, index);
+}
+
 static MfpRecord *
 parse (const char *text)
 {
@@ -56,7 +62,7 @@ describe (const MfpRecord *record)
   g_string_append_printf (text, "%s@%s", record->id, slot);
   for (guint i = 0; i < record->functions->len; i++)
     {
-      const MfpRecordFunction *function = g_ptr_array_index (record->functions, i);
+      const MfpRecordFunction *function = function_at (record, i);
       g_autofree char *host = mfp_pci_address_format (&function->host);
 
       g_string_append_printf (text, "\n%s=%d %s %s %s", host, function->guest_function,
@@ -95,7 +101,7 @@ test_round_trip (void)
   g_assert_cmpstr (text, ==, SAMPLE_TEXT);
 }
 
-/* libvirt adds the namespace of the call by itself. */
+/* libvirt adds the namespace that the caller passes beside the element. */
 static void
 test_format_bare (void)
 {
@@ -124,7 +130,7 @@ test_detaching (void)
   g_assert_cmpstr (again->detaching, ==, "<run & 2>");
 }
 
-/* That libvirt reattaches a function is written only where it does. */
+/* Only a function that libvirt itself reattaches has the attribute. */
 static void
 test_managed (void)
 {
@@ -143,10 +149,10 @@ test_managed (void)
   element = mfp_record_format (record);
   xml = with_namespace (element, "urn:virt-mfplug:card:1:run1");
   again = parse (xml);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->managed);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 0))->taken);
-  g_assert_false (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->managed);
-  g_assert_true (((MfpRecordFunction *) g_ptr_array_index (again->functions, 1))->taken);
+  g_assert_true (function_at (again, 0)->managed);
+  g_assert_false (function_at (again, 0)->taken);
+  g_assert_false (function_at (again, 1)->managed);
+  g_assert_true (function_at (again, 1)->taken);
   assert_lacks (strstr (element, "managed=") + 1, "managed=");
 }
 
@@ -234,7 +240,7 @@ test_in_guest (void)
                    "0000:81:00.2=2 ua-mfplug-slot-0000-06-00 igb taken\n"
                    "0000:81:00.3=-2 ua-mfplug-0000-81-00-3 - taken");
   g_assert_null (mfp_guest_find_record (guest, &stranger));
-  g_assert_cmpuint (guest->records->len, ==, 1); /* libosinfo's is none of ours */
+  g_assert_cmpuint (guest->records->len, ==, 1); /* libosinfo's metadata is not a record */
 }
 
 int
@@ -242,9 +248,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/record/add/copies-and-keeps-the-order-of-hosts", test_new);
+  g_test_add_func ("/record/add/copies-and-sorts-by-host-function", test_new);
   g_test_add_func ("/record/new/ids-are-random", test_random_id);
-  g_test_add_func ("/record/format/parses-again", test_round_trip);
+  g_test_add_func ("/record/format/can-be-parsed-again", test_round_trip);
   g_test_add_func ("/record/format/names-the-run-that-detaches-the-card", test_detaching);
   g_test_add_func ("/record/format/says-which-functions-libvirt-reattaches", test_managed);
   g_test_add_func ("/record/format/leaves-the-namespace-to-libvirt", test_format_bare);
@@ -252,6 +258,6 @@ main (int argc, char **argv)
     test_add_row ("/record/parse/refuses-", foreign[i].name, &foreign[i], test_foreign);
   g_test_add_func ("/record/parse/ignores-what-it-does-not-know", test_tolerance);
   g_test_add_func ("/record/find/compares-the-whole-address", test_find);
-  g_test_add_func ("/record/guest/finds-it-in-the-metadata", test_in_guest);
+  g_test_add_func ("/record/guest/has-it-in-its-metadata", test_in_guest);
   return g_test_run ();
 }

@@ -34,9 +34,9 @@ sample_clear (Sample *sample)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Sample, sample_clear)
 
-/* All that there is to tell. */
+/* Makes the console print everything that it can, and returns the text. */
 static const char *
-tell_all (Sample *sample)
+print_all (Sample *sample)
 {
   MfpConsole *console = sample->console;
 
@@ -60,7 +60,7 @@ test_quiet (void)
   g_auto (Sample) sample;
 
   sample_init (&sample, MFP_CONSOLE_QUIET, 80, FALSE);
-  g_assert_cmpstr (tell_all (&sample), ==, "virt-mfplug: error: two\nlines\n");
+  g_assert_cmpstr (print_all (&sample), ==, "virt-mfplug: error: two\nlines\n");
 }
 
 static void
@@ -69,7 +69,7 @@ test_plain (void)
   g_auto (Sample) sample;
 
   sample_init (&sample, MFP_CONSOLE_PLAIN, 80, FALSE);
-  g_assert_cmpstr (tell_all (&sample), ==,
+  g_assert_cmpstr (print_all (&sample), ==,
                    "virt-mfplug: warning: look\n"
                    "virt-mfplug: warning: out\n"
                    "virt-mfplug: error: two\nlines\n");
@@ -82,7 +82,7 @@ test_verbose (void)
 
   sample_init (&sample, MFP_CONSOLE_VERBOSE, 80, FALSE);
   g_assert_true (mfp_console_is_verbose (sample.console));
-  g_assert_cmpstr (tell_all (&sample), ==,
+  g_assert_cmpstr (print_all (&sample), ==,
                    "virt-mfplug: take it\n"
                    "virt-mfplug:   virDomainFrob vm: 1.235 s\n"
                    "virt-mfplug:   virConnectFrob: 0.000 s\n"
@@ -92,14 +92,14 @@ test_verbose (void)
                    "virt-mfplug: error: two\nlines\n");
 }
 
-/* A warning does not end up behind a step, nor a step behind a warning. */
+/* A warning and a step never share a line. */
 static void
 test_live (void)
 {
   g_auto (Sample) sample;
 
   sample_init (&sample, MFP_CONSOLE_LIVE, 80, FALSE);
-  g_assert_cmpstr (tell_all (&sample), ==,
+  g_assert_cmpstr (print_all (&sample), ==,
                    CLEAR "  take it" CLEAR "  take it: done after 0.3 s\n"
                    CLEAR "  (back) give it back"
                    CLEAR "  (back) give it back (1 s of 60 s)"
@@ -127,7 +127,7 @@ test_colour (void)
                    "virt-mfplug: \033[1;31merror:\033[0m no\n");
 }
 
-/* A line that wraps could not be rewritten. */
+/* A terminal cannot rewrite a line that wraps. */
 static void
 test_narrow (void)
 {
@@ -143,7 +143,7 @@ test_narrow (void)
                    CLEAR "  take something: done after 0.0 s\n");
 }
 
-/* A domain's name may hold anything; a message may have several lines. */
+/* A domain's name may contain any character. Only a message may have several lines. */
 static void
 test_odd_text (void)
 {
@@ -163,12 +163,12 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/console/quiet-tells-errors-alone", test_quiet);
-  g_test_add_func ("/console/plain-tells-warnings-and-errors", test_plain);
-  g_test_add_func ("/console/verbose-tells-steps-and-calls", test_verbose);
-  g_test_add_func ("/console/live-rewrites-the-step-under-way", test_live);
-  g_test_add_func ("/console/colours-mark-what-failed", test_colour);
-  g_test_add_func ("/console/what-is-rewritten-takes-one-line", test_narrow);
+  g_test_add_func ("/console/quiet-prints-only-errors", test_quiet);
+  g_test_add_func ("/console/plain-prints-warnings-and-errors", test_plain);
+  g_test_add_func ("/console/verbose-prints-steps-and-calls", test_verbose);
+  g_test_add_func ("/console/live-rewrites-the-line-of-the-current-step", test_live);
+  g_test_add_func ("/console/colours-mark-failures-and-warnings", test_colour);
+  g_test_add_func ("/console/a-line-to-rewrite-does-not-wrap", test_narrow);
   g_test_add_func ("/console/no-text-moves-the-cursor", test_odd_text);
   return g_test_run ();
 }

@@ -18,14 +18,14 @@ add (GPtrArray *host, const char *address, const char *driver, int group, const 
   return function;
 }
 
-/* A card, one that shares its group with a single function, a device of two
- * bridges; in no order. */
+/* A card, a card that shares its group with the single function 03:00.0, and a device of two
+ * bridges, in no order. @other: (nullable): the driver of 03:00.0 */
 static GPtrArray *
-sample_host (const char *stranger)
+sample_host (const char *other)
 {
   GPtrArray *host = test_host_list ();
 
-  add (host, "0000:03:00.0", stranger, 6, SHARED);
+  add (host, "0000:03:00.0", other, 6, SHARED);
   add (host, "0000:02:00.1", "igb", 6, SHARED);
   add (host, "0000:01:00.1", "vfio-pci", 5, CARD);
   add (host, "0000:01:00.0", "igb", 5, CARD);
@@ -35,13 +35,7 @@ sample_host (const char *stranger)
   return host;
 }
 
-static GPtrArray *
-no_guests (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
-}
-
-/* A running guest with those devices and, as its metadata, those records. */
+/* A running guest with these devices, and with these records as its metadata. */
 static MfpGuest *
 guest_of (const char *name, const char *records, const char *devices)
 {
@@ -102,7 +96,7 @@ describe_devices (const GPtrArray *devices)
 static void
 test_cards (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
   g_autofree char *text = describe_devices (devices);
 
@@ -112,7 +106,7 @@ test_cards (void)
 static void
 test_all (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
   g_autofree char *text = describe_devices (devices);
 
@@ -124,15 +118,16 @@ test_all (void)
 static void
 test_empty_host (void)
 {
-  g_autoptr (GPtrArray) host = test_host_list (), guests = no_guests ();
+  g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
 
   g_assert_cmpuint (devices->len, ==, 0);
 }
 
-/* Driver or not, it is listed; only with one it keeps the group from a guest. */
+/* The other device of the group is always listed. It blocks the group only while it has a
+ * host driver. */
 static void
-test_stranger (void)
+test_other_members (void)
 {
   static const struct
   {
@@ -146,7 +141,7 @@ test_stranger (void)
 
   FOR_EACH (i, rows)
     {
-      g_autoptr (GPtrArray) host = sample_host (rows[i].driver), guests = no_guests ();
+      g_autoptr (GPtrArray) host = sample_host (rows[i].driver), guests = test_guest_list ();
       g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
       const MfpHostDevice *device = device_at (devices, "0000:02:00");
       const MfpHostFunction *other = g_ptr_array_index (device->others, 0);
@@ -165,7 +160,7 @@ test_stranger (void)
 static void
 test_no_function_0 (void)
 {
-  g_autoptr (GPtrArray) host = test_host_list (), guests = no_guests ();
+  g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   add (host, "0000:05:10.1", "igbvf", 1, "0000:05:10.1");
@@ -187,11 +182,11 @@ assert_holder (const GPtrArray *devices, const char *slot, guint index, const ch
   g_assert_cmpstr (actual, ==, place);
 }
 
-/* The function that libvirt has unassigned is where the record says. */
+/* The record says where a function is that libvirt lists as unassigned. */
 static void
 test_holder (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("idle", "", ""));
@@ -208,12 +203,12 @@ test_holder (void)
   g_assert_null (device_at (devices, "0000:02:00")->reason);
 }
 
-/* What a guest has goes before what another's record names, whichever comes
- * first. */
+/* A guest that has a function counts, not another guest whose record names it. The order of
+ * the guests does not matter. */
 static void
 test_record_of_another (void)
 {
-  g_autoptr (GPtrArray) host = sample_host (NULL), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("dead", RECORD ("1", "", NOTED ("0", " guest='0'")
@@ -224,11 +219,11 @@ test_record_of_another (void)
   assert_holder (devices, "0000:01:00", 1, "vm", "0000:07:00.0");
 }
 
-/* A group is free as a whole or not at all. */
+/* A group is free only if no guest has any part of it. */
 static void
 test_group_in_part (void)
 {
-  g_autoptr (GPtrArray) host = sample_host ("vfio-pci"), guests = no_guests ();
+  g_autoptr (GPtrArray) host = sample_host ("vfio-pci"), guests = test_guest_list ();
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("vm", "", HOSTDEV ("3", "0", "x", AT ("7", "0"))));
@@ -297,14 +292,12 @@ assert_cards (const MfpGuest *guest, const char *in_qemu, gboolean all, const ch
   g_assert_cmpstr (text, ==, expected);
 }
 
-#define WRITTEN_DOWN(attributes)                                                                \
-  RECORD ("1", attributes,                                                                      \
-          NOTED ("0", " guest='0'") NOTED ("1", " guest='1'") NOTED ("2", ""))
+#define RECORDED_FUNCTIONS NOTED ("0", " guest='0'") NOTED ("1", " guest='1'") NOTED ("2", "")
 #define ZERO HOSTDEV ("1", "0", "ua-0", AT ("4", "0"))
 #define ONE HOSTDEV ("1", "1", "ua-1", UNASSIGNED)
 #define TWO HOSTDEV ("1", "2", "ua-2", UNASSIGNED)
 
-/* An attach, from its first step to its last, and what can go wrong later. */
+/* The states of an attach, from its first step to its last, and what can go wrong later. */
 static void
 test_states (void)
 {
@@ -321,7 +314,7 @@ test_states (void)
     { "", ONE TWO, "ua-1 ua-0", "lost", "plugged", "unassigned" },
     { " detaching='run'", ONE TWO ZERO, "ua-1 ua-0", "detaching", "detaching", "detaching" },
     { " detaching='run'", TWO, "", "detaching", "detaching", "detaching" },
-    /* QEMU not asked */
+    /* QEMU was not asked */
     { "", "", NULL, "recorded", "recorded", "recorded" },
     { "", ONE TWO, NULL, "recorded", "queued", "unassigned" },
     { "", ONE TWO ZERO, NULL, "plugged", "plugged", "unassigned" },
@@ -331,10 +324,7 @@ test_states (void)
   FOR_EACH (i, rows)
     {
       g_autofree char *record
-          = g_strdup_printf ("<m:card xmlns:m='urn:virt-mfplug:card:1:1' slot='0000:04:00'%s>%s",
-                             rows[i].attributes,
-                             NOTED ("0", " guest='0'") NOTED ("1", " guest='1'") NOTED ("2", "")
-                             "</m:card>");
+          = g_strdup_printf (RECORD ("1", "%s", RECORDED_FUNCTIONS), rows[i].attributes);
       g_autoptr (MfpGuest) guest = guest_of ("vm", record, rows[i].devices);
       g_autofree char *expected
           = g_strdup_printf ("0000:04:00: 0000:01:00.0=0000:04:00.0 %s "
@@ -359,7 +349,7 @@ test_driver_from_record (void)
   g_assert_cmpstr (entry->driver, ==, "igb");
 }
 
-/* Native multifunction, as libvirt itself starts it; listed out of order. */
+/* Native multifunction, as libvirt itself starts it. The XML lists function 1 first. */
 static void
 test_native (void)
 {
@@ -378,8 +368,8 @@ test_native (void)
                 "0000:01:00.1=0000:06:00.1 plugged");
 }
 
-/* An unassigned function without a record goes with the card of its host device,
- * or has no slot; and a single one is listed, too. */
+/* An unassigned function without a record belongs to the card of its host device. If there is
+ * no such card, it has no slot, and is listed although it is alone. */
 static void
 test_unassigned_unrecorded (void)
 {
@@ -392,18 +382,19 @@ test_unassigned_unrecorded (void)
   assert_cards (guest, "z", FALSE,
                 "0000:04:00: 0000:01:00.0=0000:04:00.0 plugged 0000:01:00.1=- unassigned; "
                 "-: 0000:02:00.1=- unassigned");
-  /* Queued by hand: where, libvirt does not know. */
+  /* libvirt does not know the place of a function that somebody queued by hand. */
   assert_cards (guest, "z a", FALSE,
                 "0000:04:00: 0000:01:00.0=0000:04:00.0 plugged 0000:01:00.1=- plugged; "
                 "-: 0000:02:00.1=- unassigned");
 }
 
-/* A function that somebody else put in front of ours is in our slot. */
+/* Somebody else has plugged function 0 of another device into the slot of the card. */
 static void
-test_stranger_in_slot (void)
+test_other_device_in_slot (void)
 {
   g_autoptr (MfpGuest) guest
-      = guest_of ("vm", WRITTEN_DOWN (""), ONE HOSTDEV ("9", "0", "x", AT ("4", "0")));
+      = guest_of ("vm", RECORD ("1", "", RECORDED_FUNCTIONS),
+                  ONE HOSTDEV ("9", "0", "x", AT ("4", "0")));
 
   assert_cards (guest, "ua-1 x", FALSE,
                 "0000:04:00: 0000:01:00.0=0000:04:00.0 recorded "
@@ -437,7 +428,7 @@ static void
 test_needs_qemu (void)
 {
   g_autoptr (MfpGuest) nothing = guest_of ("vm", "", "");
-  g_autoptr (MfpGuest) recorded = guest_of ("vm", WRITTEN_DOWN (""), "");
+  g_autoptr (MfpGuest) recorded = guest_of ("vm", RECORD ("1", "", RECORDED_FUNCTIONS), "");
 
   g_assert_false (mfp_inventory_needs_qemu (nothing));
   g_assert_true (mfp_inventory_needs_qemu (recorded));
@@ -451,21 +442,26 @@ main (int argc, char **argv)
 
   g_test_add_func ("/inventory/host/lists-cards-in-order", test_cards);
   g_test_add_func ("/inventory/host/lists-all-if-asked", test_all);
-  g_test_add_func ("/inventory/host/takes-an-empty-host", test_empty_host);
-  g_test_add_func ("/inventory/host/lists-other-members-of-the-iommu-groups", test_stranger);
-  g_test_add_func ("/inventory/host/needs-function-0", test_no_function_0);
+  g_test_add_func ("/inventory/host/accepts-an-empty-host", test_empty_host);
+  g_test_add_func ("/inventory/host/lists-other-members-of-the-iommu-groups",
+                   test_other_members);
+  g_test_add_func ("/inventory/host/suggests-a-mapping-for-a-card-without-function-0",
+                   test_no_function_0);
   g_test_add_func ("/inventory/host/says-which-guest-has-a-function-and-where",
                    test_holder);
-  g_test_add_func ("/inventory/host/believes-devices-before-records", test_record_of_another);
-  g_test_add_func ("/inventory/host/refuses-a-group-that-a-guest-has-in-part", test_group_in_part);
+  g_test_add_func ("/inventory/host/prefers-devices-to-records", test_record_of_another);
+  g_test_add_func ("/inventory/host/a-card-is-in-use-if-a-guest-has-part-of-its-group",
+                   test_group_in_part);
   g_test_add_func ("/inventory/guest/states-follow-libvirt-qemu-and-the-record", test_states);
-  g_test_add_func ("/inventory/guest/knows-the-driver-from-the-record", test_driver_from_record);
+  g_test_add_func ("/inventory/guest/reads-the-driver-from-the-record", test_driver_from_record);
   g_test_add_func ("/inventory/guest/lists-native-multifunction", test_native);
   g_test_add_func ("/inventory/guest/lists-unassigned-functions-without-a-record",
                    test_unassigned_unrecorded);
-  g_test_add_func ("/inventory/guest/lists-another-device-in-the-slot", test_stranger_in_slot);
+  g_test_add_func ("/inventory/guest/lists-another-device-in-the-slot",
+                   test_other_device_in_slot);
   g_test_add_func ("/inventory/guest/lists-an-interface-only-if-asked", test_interface);
   g_test_add_func ("/inventory/guest/lists-what-a-shut-off-domain-will-have", test_shut_off);
-  g_test_add_func ("/inventory/guest/asks-qemu-only-if-it-must", test_needs_qemu);
+  g_test_add_func ("/inventory/guest/needs-qemu-for-a-record-and-not-for-an-empty-guest",
+                   test_needs_qemu);
   return g_test_run ();
 }

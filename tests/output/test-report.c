@@ -5,19 +5,11 @@
 #include "base/error.h"
 #include "output/report.h"
 
-#include <json-glib/json-glib.h>
-
 static void
 assert_json (const char *actual, const char *expected)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (JsonNode) left = json_from_string (actual, &error);
-  g_autoptr (JsonNode) right = json_from_string (expected, &error);
-
-  g_assert_no_error (error);
-  if (!json_node_equal (left, right))
-    g_assert_cmpstr (actual, ==, expected);
-  g_assert_true (g_str_has_prefix (actual, "{\n")); /* for people, too */
+  test_assert_json (actual, expected);
+  g_assert_true (g_str_has_prefix (actual, "{\n")); /* people read it too */
   g_assert_true (g_str_has_suffix (actual, "}\n"));
 }
 
@@ -36,7 +28,7 @@ static const MfpStepLog nothing_done
     = { .steps = (GPtrArray *) &none, .warnings = (GPtrArray *) &none,
         .drivers = (GPtrArray *) &none };
 
-/* Not in the guest's order. */
+/* Its functions are not in the guest's order. */
 static MfpCard *
 sample (void)
 {
@@ -79,7 +71,7 @@ test_headlines (void)
     { "attach", "g", TRUE, "Attached to domain 'g'.\n" },
     { "attach", "g", FALSE, "Already attached to domain 'g'.\n" },
     { "detach", "g", TRUE, "Detached from domain 'g'.\n" },
-    { "detach", "g", FALSE, "Nothing of it is attached to domain 'g'.\n" },
+    { "detach", "g", FALSE, "None of these functions is attached to domain 'g'.\n" },
     { "recover", "g", TRUE, "Recovered in domain 'g'.\n" },
     { "recover", "g", FALSE, "Nothing to recover in domain 'g'.\n" },
     { "reclaim", NULL, TRUE, "Reattached to the host.\n" },
@@ -96,7 +88,7 @@ test_headlines (void)
     }
 }
 
-/* No guest has to do with it. */
+/* A reclaim is about no guest. */
 static void
 test_text_host (void)
 {
@@ -109,7 +101,7 @@ test_text_host (void)
   assert_lacks (text, "guest");
 }
 
-/* What became of the sample: one function was taken, and reattached in the end. */
+/* The log of a run on the sample, which failed to take a function and reattached it. */
 static MfpStepLog *
 sample_log (const MfpCard *card)
 {
@@ -193,7 +185,7 @@ test_json_without_slot (void)
                      "\"driver_after\":null}]," NO_STEPS "}");
 }
 
-/* A recover may be about several. */
+/* A recover may be about several cards. */
 static void
 test_several_cards (void)
 {
@@ -274,7 +266,7 @@ test_format_parse_bad (void)
       g_autoptr (GError) error = NULL;
 
       g_assert_false (mfp_format_parse (texts[i], &format, &error));
-      assert_error (error, MFP_ERROR_USAGE, "is no format; there are text and json");
+      assert_error (error, MFP_ERROR_USAGE, "is not a format; use text or json");
     }
 }
 
@@ -285,13 +277,13 @@ main (int argc, char **argv)
 
   g_test_add_func ("/report/text/lists-functions-in-the-guest-s-order", test_text);
   g_test_add_func ("/report/text/has-a-headline-for-each-outcome", test_headlines);
-  g_test_add_func ("/report/text/of-a-reclaim-names-no-guest", test_text_host);
+  g_test_add_func ("/report/text/names-no-guest-for-a-reclaim", test_text_host);
   g_test_add_func ("/report/json/has-every-member", test_json);
-  g_test_add_func ("/report/json/without-a-card-has-no-functions", test_json_nothing);
-  g_test_add_func ("/report/json/without-slot-has-no-guest-address", test_json_without_slot);
+  g_test_add_func ("/report/json/has-no-functions-without-a-card", test_json_nothing);
+  g_test_add_func ("/report/json/has-no-guest-address-without-a-slot", test_json_without_slot);
   g_test_add_func ("/report/several-cards/are-all-listed", test_several_cards);
-  g_test_add_func ("/report/error/has-message-status-and-what-was-done", test_error);
-  g_test_add_func ("/report/error/status-of-an-internal-code-is-1", test_error_internal_code);
+  g_test_add_func ("/report/error/has-message-status-drivers-and-steps", test_error);
+  g_test_add_func ("/report/error/has-status-1-for-an-internal-code", test_error_internal_code);
   g_test_add_func ("/report/format/parses-text-and-json", test_format_parse);
   g_test_add_func ("/report/format/refuses-anything-else", test_format_parse_bad);
   return g_test_run ();

@@ -21,7 +21,7 @@ test_steps (void)
   second = mfp_step_log_last (step_log);
   g_assert_true (second != first);
   g_assert_true (mfp_step_log_end_step (step_log, failure, 5000) == second);
-  g_assert_true (mfp_step_log_last (step_log) == second); /* ended or not */
+  g_assert_true (mfp_step_log_last (step_log) == second); /* although it has ended */
 
   g_assert_cmpuint (step_log->steps->len, ==, 2);
   g_assert_cmpint (first->kind, ==, MFP_STEP_RECORD);

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* A plan as text: "record claim take.0 prepare.1 | drop": step and host
- * function, a bar where the strict steps end. */
+/* A plan as text: "record claim take.0 prepare.1 | drop". Each step comes with its host
+ * function, and the bar stands where the strict steps end. */
 static char *
 describe (const MfpPlan *plan)
 {
@@ -31,10 +31,12 @@ describe (const MfpPlan *plan)
 }
 
 /**
- * A card of 01:00's functions for slot 05:00.
- * @text: "0=0t 1=1 2=-": host function 0 becomes 0 and is to be taken, 1
- *   becomes 1, 2 is unassigned. "u": unmanaged; "a": with an alias of the
- *   person's own.
+ * card_of:
+ * @text: "0=0t 1=1 2=-": host function 0 becomes guest function 0 and has to be taken,
+ *   1 becomes 1, and 2 is unassigned. "u" means unmanaged, and "a" means that the person has
+ *   given an alias
+ *
+ * Makes a card of functions of 01:00 for slot 05:00.
  */
 static MfpCard *
 card_of (const char *text)
@@ -64,7 +66,7 @@ card_of (const char *text)
   return card;
 }
 
-/* What all plans for a running guest are made for here. */
+/* The running guest of all plans in this file. */
 static const MfpRunning running = { .id = "7", .bus = "pci.5", .unplug = MFP_UNPLUG_EACH };
 
 static void
@@ -86,44 +88,45 @@ typedef struct
 } Attach;
 
 static const Attach attaches[] = {
-  { "whole-card", "0=0t 1=1t 2=2t 3=3t", TRUE, MFP_PLAN_DEFAULT, 0,
+  { "queues-a-whole-card-and-plugs-function-0", "0=0t 1=1t 2=2t 3=3t", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim take.0 take.1 take.2 take.3 prepare.1 prepare.2 prepare.3 check-aliases "
     "queue.1 queue.2 queue.3 plug.0 verify |" },
   { "does-not-take-what-is-on-vfio", "0=0 1=1t 2=2", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim take.1 prepare.1 prepare.2 check-aliases queue.1 queue.2 plug.0 verify |" },
   { "takes-nothing-when-all-is-on-vfio", "0=0u 1=1u", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim prepare.1 check-aliases queue.1 plug.0 verify |" },
-  { "part-of-a-card", "0=0t 2=2t", TRUE, MFP_PLAN_DEFAULT, 0,
+  { "attaches-only-the-functions-of-the-card", "0=0t 2=2t", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim take.0 take.2 prepare.2 check-aliases queue.2 plug.0 verify |" },
   { "prepares-unassigned-functions-and-does-not-queue-them", "0=0t 2=2t 1=-t 3=-", TRUE,
     MFP_PLAN_DEFAULT, 0,
     "record claim take.0 take.2 take.1 prepare.2 prepare.1 prepare.3 check-aliases queue.2 "
     "plug.0 verify |" },
-  { "mapped-functions", "0=-t 1=0t 2=-t 3=1t", TRUE, MFP_PLAN_DEFAULT, 0,
+  { "plugs-the-host-function-that-becomes-function-0", "0=-t 1=0t 2=-t 3=1t", TRUE,
+    MFP_PLAN_DEFAULT, 0,
     "record claim take.0 take.1 take.2 take.3 prepare.3 prepare.0 prepare.2 check-aliases "
     "queue.3 plug.1 verify |" },
-  /* The alias that locks the slot is the program's own. */
+  /* The person's own alias cannot lock the slot. */
   { "prepares-the-function-with-the-lock-first", "0=0t 1=1ta 3=3t 2=2t", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim take.0 take.1 take.3 take.2 prepare.3 prepare.1 prepare.2 check-aliases "
     "queue.1 queue.3 queue.2 plug.0 verify |" },
-  { "single-function-has-no-alias-to-check", "0=0t", TRUE, MFP_PLAN_DEFAULT, 0,
+  { "checks-no-aliases-of-a-single-function", "0=0t", TRUE, MFP_PLAN_DEFAULT, 0,
     "record claim take.0 plug.0 verify |" },
-  { "single-function-and-an-unassigned-one-have-no-alias-to-check", "0=0t 1=-t", TRUE,
+  { "checks-no-aliases-of-a-single-function-and-an-unassigned-one", "0=0t 1=-t", TRUE,
     MFP_PLAN_DEFAULT, 0, "record claim take.0 take.1 prepare.1 plug.0 verify |" },
   { "waits-for-the-guest-at-the-end", "0=0t 1=1t", TRUE, MFP_PLAN_ENUMERATE, 0,
     "record claim take.0 take.1 prepare.1 check-aliases queue.1 plug.0 verify enumerate |" },
-  { "config", "0=0 1=1 2=-", FALSE, MFP_PLAN_CONFIG, 0,
+  { "config-adds-each-function-to-the-persistent-xml", "0=0 1=1 2=-", FALSE, MFP_PLAN_CONFIG, 0,
     "config-attach.0 config-attach.1 config-attach.2 |" },
   { "config-does-not-wait", "0=0 1=1", FALSE, MFP_PLAN_CONFIG | MFP_PLAN_ENUMERATE, 0,
     "config-attach.0 config-attach.1 |" },
-  { "config-with-a-new-port", "0=0 1=1", FALSE, MFP_PLAN_CONFIG, 5,
+  { "config-adds-a-new-port-first", "0=0 1=1", FALSE, MFP_PLAN_CONFIG, 5,
     "config-port config-attach.0 config-attach.1 |" },
   { "live-adds-no-port", "0=0t", TRUE, MFP_PLAN_DEFAULT, 5,
     "record claim take.0 plug.0 verify |" },
   { "persistent-changes-the-config-first", "0=0t 1=1t", TRUE, MFP_PLAN_CONFIG, 0,
     "config-attach.0 config-attach.1 record claim take.0 take.1 prepare.1 check-aliases "
     "queue.1 plug.0 verify |" },
-  { "without-a-form-to-change-does-nothing", "0=0 1=1", FALSE, MFP_PLAN_DEFAULT, 0, "|" },
+  { "does-nothing-without-a-form-to-change", "0=0 1=1", FALSE, MFP_PLAN_DEFAULT, 0, "|" },
 };
 
 static void
@@ -189,7 +192,8 @@ test_attach_config_xml (void)
   assert_contains (rest, "<address type=\"unassigned\"/>");
 }
 
-/* Which functions of its card the plan reattaches: "0 2", by host function. */
+/* The functions of its card that the plan reattaches, as the numbers of host functions:
+ * "0 2". */
 static char *
 describe_returns (const MfpPlan *plan)
 {
@@ -208,7 +212,7 @@ describe_returns (const MfpPlan *plan)
 typedef struct
 {
   const char *name;
-  const char *card;       /* NULL: the running guest is left alone */
+  const char *card;       /* NULL: the plan leaves the running guest alone */
   const char *persistent; /* the card of the persistent XML */
   gboolean recorded;
   const char *steps;
@@ -228,12 +232,13 @@ static const Detach detaches[] = {
     "" },
   { "undoes-an-attach-that-never-plugged-function-0", "1=1t 2=2tu 3=-t", NULL, TRUE, LIVE_DETACH,
     "1 2 3" },
-  { "config", NULL, "0=0 1=1", FALSE, "config-detach.1 config-detach.0 |", "" },
+  { "config-removes-each-function-from-the-persistent-xml", NULL, "0=0 1=1", FALSE,
+    "config-detach.1 config-detach.0 |", "" },
   { "persistent-changes-the-config-first", "0=0t 1=1t", "0=0 1=1 2=-", TRUE,
     "config-detach.2 config-detach.1 config-detach.0 " LIVE_DETACH, "0 1" },
-  { "persistent-need-not-have-what-runs", "0=0t", "3=0", TRUE, "config-detach.3 " LIVE_DETACH,
-    "0" },
-  { "without-a-form-to-change-does-nothing", NULL, NULL, FALSE, "|", "" },
+  { "the-persistent-xml-may-have-another-card-than-the-running-guest", "0=0t", "3=0", TRUE,
+    "config-detach.3 " LIVE_DETACH, "0" },
+  { "does-nothing-without-a-form-to-change", NULL, NULL, FALSE, "|", "" },
 };
 
 static void
@@ -264,7 +269,7 @@ test_detach (gconstpointer data)
   assert_running (plan, live);
 }
 
-/* The steps on the persistent XML have its elements, as they are there. */
+/* The steps on the persistent XML keep its elements unchanged. */
 static void
 test_detach_config_xml (void)
 {
@@ -273,7 +278,7 @@ test_detach_config_xml (void)
   g_autoptr (MfpPlan) plan = NULL;
 
   for (guint i = 0; i < 2; i++)
-    ((MfpFunction *) g_ptr_array_index (persistent->functions, i))->xml = g_strdup (elements[i]);
+    test_function (persistent, i)->xml = g_strdup (elements[i]);
   plan = mfp_plan_detach (NULL, NULL, persistent);
   g_assert_cmpuint (plan->steps->len, ==, 2);
   for (guint i = 0; i < 2; i++)
@@ -282,7 +287,7 @@ test_detach_config_xml (void)
 
       /* the last first, so that undoing it restores their order */
       g_assert_cmpstr (step->xml, ==, elements[1 - i]);
-      g_assert_true (step->function == g_ptr_array_index (persistent->functions, 1 - i));
+      g_assert_true (step->function == test_function (persistent, 1 - i));
     }
 }
 
@@ -307,11 +312,11 @@ test_repair (void)
   g_autoptr (MfpPlan) plan = NULL;
   g_autofree char *steps = NULL;
 
-  g_ptr_array_add (lost, g_ptr_array_index (card->functions, 1));
-  g_ptr_array_add (lost, g_ptr_array_index (card->functions, 2));
+  g_ptr_array_add (lost, test_function (card, 1));
+  g_ptr_array_add (lost, test_function (card, 2));
   plan = mfp_plan_repair (card, &running, lost);
   steps = describe (plan);
-  g_assert_cmpstr (steps, ==, "| prepare.1 prepare.2 verify"); /* none is undone */
+  g_assert_cmpstr (steps, ==, "| prepare.1 prepare.2 verify"); /* no step is undone */
   g_assert_null (plan->record);
   assert_running (plan, TRUE);
 }
@@ -323,7 +328,7 @@ test_reclaim (void)
   g_autofree char *steps = describe (plan), *returns = describe_returns (plan);
 
   g_assert_cmpstr (steps, ==, "| reattach");
-  g_assert_cmpstr (returns, ==, "0 1 2"); /* no domain has to do with it */
+  g_assert_cmpstr (returns, ==, "0 1 2"); /* no domain decides what to keep */
   g_assert_null (plan->record);
   assert_running (plan, FALSE);
 }
@@ -333,10 +338,11 @@ test_reclaim (void)
 #define NOTHING MFP_STEP_KINDS
 
 /**
- * @name: in the JSON of results
- * @inverse: undoes it; %NOTHING: none does
- * @of_function, @of_card: whether it is about one function; about the whole
- *   card, or none
+ * Kind:
+ * @name: its name in the JSON of results
+ * @inverse: the step that undoes it, or %NOTHING
+ * @of_function: whether it can be about one function
+ * @of_card: whether it can be about the whole card, or about no function
  */
 typedef struct
 {
@@ -386,13 +392,13 @@ test_inverse (gconstpointer data)
   MfpStep inverse;
 
   if (kind->of_function)
-    step.function = g_ptr_array_index (card->functions, 0);
+    step.function = test_function (card, 0);
   g_assert_cmpint (mfp_step_inverse (&step, &inverse), ==, kind->inverse != NOTHING);
   if (kind->inverse == NOTHING)
     return;
   g_assert_cmpstr (mfp_step_name (inverse.kind), ==, kinds[kind->inverse].name);
   g_assert_true (inverse.xml == xml);
-  /* The removal of a queued function takes the whole slot along. */
+  /* The inverse of a queue step is for the whole slot: QEMU removes all queued functions. */
   g_assert_true (inverse.function == (kinds[kind->inverse].of_function ? step.function : NULL));
 }
 
@@ -402,10 +408,10 @@ test_equal (gconstpointer data)
   const Kind *kind = data;
   g_autoptr (MfpCard) card = card_of ("0=0 1=1");
   MfpStep step = { .kind = (MfpStepKind) (kind - kinds),
-                   .function = g_ptr_array_index (card->functions, 0) };
+                   .function = test_function (card, 0) };
   MfpStep same = step, of_other = step, of_card = step, of_card_too = step;
 
-  of_other.function = g_ptr_array_index (card->functions, 1);
+  of_other.function = test_function (card, 1);
   of_card.function = NULL;
   of_card_too.function = NULL;
   g_assert_true (mfp_step_equal (&step, &same));
@@ -421,13 +427,13 @@ test_equal (gconstpointer data)
     }
 }
 
-/* All functions that are queued are undone by the same step. */
+/* One step undoes all queue steps, but each take step has a step of its own that undoes it. */
 static void
 test_equal_inverses (void)
 {
   g_autoptr (MfpCard) card = card_of ("0=0 1=1 2=2");
-  MfpStep first = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 1) };
-  MfpStep second = { .kind = MFP_STEP_QUEUE, .function = g_ptr_array_index (card->functions, 2) };
+  MfpStep first = { .kind = MFP_STEP_QUEUE, .function = test_function (card, 1) };
+  MfpStep second = { .kind = MFP_STEP_QUEUE, .function = test_function (card, 2) };
   MfpStep first_inverse, second_inverse;
 
   g_assert_true (mfp_step_inverse (&first, &first_inverse));
@@ -439,7 +445,7 @@ test_equal_inverses (void)
   g_assert_false (mfp_step_equal (&first_inverse, &second_inverse));
 }
 
-/* Adds what @step says to @seen, in which it must be new; returns it. */
+/* Adds the description of @step to @seen, where it must be new, and returns it. */
 static const char *
 add_description (GHashTable *seen, const MfpStep *step)
 {
@@ -463,7 +469,7 @@ test_describe (void)
 
       if (kinds[i].of_card)
         assert_lacks (add_description (seen, &step), "0000:");
-      step.function = g_ptr_array_index (card->functions, 0);
+      step.function = test_function (card, 0);
       if (kinds[i].of_function)
         assert_contains (add_description (seen, &step), "0000:01:00.1");
     }
@@ -482,7 +488,7 @@ test_describe_plan (void)
   for (guint i = 0; i < plan->steps->len; i++)
     {
       g_autofree char *step = mfp_step_describe (g_ptr_array_index (plan->steps, i));
-      g_autofree char *line = g_strdup_printf ("would %s, unless that is done already", step);
+      g_autofree char *line = g_strdup_printf ("would %s", step);
 
       g_assert_cmpstr (lines[i], ==, line);
     }
@@ -503,10 +509,10 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/verify/changes-nothing", test_verify);
   g_test_add_func ("/plan/repair/prepares-what-was-lost-and-undoes-nothing", test_repair);
   g_test_add_func ("/plan/reclaim/reattaches-every-function", test_reclaim);
-  g_test_add_func ("/plan/step-name/of-every-kind", test_name);
+  g_test_add_func ("/plan/step-name/every-kind-has-its-name", test_name);
   FOR_EACH (i, kinds)
     {
-      test_add_row ("/plan/inverse/of-", kinds[i].name, &kinds[i], test_inverse);
+      test_add_row ("/plan/inverse/is-known-for-", kinds[i].name, &kinds[i], test_inverse);
       test_add_row ("/plan/equal/compares-kind-and-function-of-", kinds[i].name, &kinds[i],
                     test_equal);
     }

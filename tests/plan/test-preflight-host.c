@@ -6,7 +6,7 @@
 
 #define CARD_GROUP "0000:01:00.0 0000:01:00.1"
 
-/* 01:00.0 and 01:00.1, with these drivers, in group 5. */
+/* A host with 01:00.0 and 01:00.1, which have these drivers, in group 5. */
 static GPtrArray *
 host_of (const char *driver0, const char *driver1)
 {
@@ -19,16 +19,25 @@ host_of (const char *driver0, const char *driver1)
 
 #define BOTH "0000:01:00.0=0 0000:01:00.1=1"
 
-/* Of what the host says of the drivers, mfp_card_adopt_drivers() tells the card. */
+/* Asserts that @card is admitted to a change of @form on @host, or refused with @message
+ * (nullable). No other device is in its IOMMU group. */
+static void
+assert_host (const MfpCard *card, const GPtrArray *host, MfpForm form, const char *message)
+{
+  g_autoptr (GPtrArray) others = test_host_list ();
+  g_autoptr (GError) error = NULL;
+
+  assert_admitted (mfp_preflight_host (card, host, others, form, &error), error, message);
+}
+
+/* Only mfp_card_adopt_drivers() copies the drivers of the host to the card. */
 static void
 test_changes_nothing (void)
 {
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "vfio-pci"), others = test_host_list ();
+  g_autoptr (GPtrArray) host = host_of ("e1000e", "vfio-pci");
   g_autoptr (MfpCard) card = test_card (BOTH);
-  g_autoptr (GError) error = NULL;
 
-  g_assert_true (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  g_assert_no_error (error);
+  assert_host (card, host, MFP_LIVE, NULL);
   for (guint i = 0; i < 2; i++)
     {
       g_assert_null (test_function (card, i)->driver);
@@ -36,159 +45,83 @@ test_changes_nothing (void)
     }
 }
 
-static void
-test_unmanaged_config (void)
+typedef struct
 {
-  g_autoptr (GPtrArray) host = host_of ("e1000e", NULL), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card (BOTH);
-  g_autoptr (GError) error = NULL;
+  const char *name;
+  const char *card;
+  const char *driver0, *driver1; /* of 01:00.0 and 01:00.1 */
+  gboolean managed;
+  MfpForm form;
+  const char *message; /* NULL: admitted */
+} Row;
 
-  test_function (card, 0)->managed = FALSE;
-  test_function (card, 1)->managed = FALSE;
-  g_assert_true (mfp_preflight_host (card, host, others, MFP_CONFIG, &error));
-  g_assert_no_error (error);
-}
-
-static void
-refuse_unmanaged (const char *driver, const char *message)
-{
-  g_autoptr (GPtrArray) host = host_of ("vfio-pci", driver), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card (BOTH);
-  g_autoptr (GError) error = NULL;
-
-  test_function (card, 0)->managed = FALSE;
-  test_function (card, 1)->managed = FALSE;
-  g_assert_false (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  assert_error (error, MFP_ERROR_REFUSED, message);
-}
-
-static void
-test_unmanaged_on_driver (void)
-{
-  refuse_unmanaged ("e1000e", "host function 0000:01:00.1 is bound to e1000e, and managed='no'");
-}
-
-static void
-test_unmanaged_unbound (void)
-{
-  refuse_unmanaged (NULL, "host function 0000:01:00.1 is bound to no driver, and managed='no'");
-}
+static const Row rows[] = {
+  { "accepts-unmanaged-functions-with-a-host-driver-for-config", BOTH, "e1000e", NULL, FALSE,
+    MFP_CONFIG, NULL },
+  { "accepts-unmanaged-functions-on-vfio", BOTH, "vfio-pci", "vfio-pci", FALSE, MFP_LIVE, NULL },
+  { "refuses-an-unmanaged-function-with-a-host-driver", BOTH, "vfio-pci", "e1000e", FALSE,
+    MFP_LIVE, "host function 0000:01:00.1 is bound to e1000e, and managed='no'" },
+  { "refuses-an-unmanaged-function-without-a-driver", BOTH, "vfio-pci", NULL, FALSE, MFP_LIVE,
+    "host function 0000:01:00.1 is bound to no driver, and managed='no'" },
+  { "refuses-a-function-that-does-not-exist", BOTH " 0000:01:00.2=2", "e1000e", "e1000e", TRUE,
+    MFP_LIVE, "host function 0000:01:00.2 does not exist" },
+  { "refuses-a-sibling-with-a-host-driver", "0000:01:00.0=0", "e1000e", "snd_hda_intel", TRUE,
+    MFP_LIVE, "0000:01:00.1 (snd_hda_intel); --rest unassigned" },
+  { "refuses-function-0-as-a-sibling-with-a-host-driver", "0000:01:00.1=0", "e1000e", "e1000e",
+    TRUE, MFP_LIVE, "0000:01:00.0 (e1000e); --rest unassigned" },
+  { "accepts-a-sibling-without-a-driver", "0000:01:00.0=0", "e1000e", NULL, TRUE, MFP_LIVE, NULL },
+  { "accepts-a-sibling-on-vfio", "0000:01:00.0=0", "e1000e", "vfio-pci", TRUE, MFP_LIVE, NULL },
+  { "accepts-a-sibling-on-pci-stub", "0000:01:00.0=0", "e1000e", "pci-stub", TRUE, MFP_LIVE, NULL },
+  { "accepts-a-sibling-that-is-attached-as-unassigned",
+    "0000:01:00.0=0 0000:01:00.1=unassigned", "e1000e", "snd_hda_intel", TRUE, MFP_LIVE, NULL },
+};
 
 static void
-test_unmanaged_on_vfio (void)
+test_row (gconstpointer data)
 {
-  g_autoptr (GPtrArray) host = host_of ("vfio-pci", "vfio-pci"), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card (BOTH);
+  const Row *row = data;
+  g_autoptr (GPtrArray) host = host_of (row->driver0, row->driver1);
+  g_autoptr (MfpCard) card = test_card (row->card);
 
-  test_function (card, 0)->managed = FALSE;
-  test_function (card, 1)->managed = FALSE;
-  g_assert_true (mfp_preflight_host (card, host, others, MFP_LIVE, NULL));
-}
-
-static void
-test_missing (void)
-{
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e"), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card (BOTH " 0000:01:00.2=2");
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.2 does not exist");
+  for (guint i = 0; i < card->functions->len; i++)
+    test_function (card, i)->managed = row->managed;
+  assert_host (card, host, row->form, row->message);
 }
 
 static void
 test_bridge (void)
 {
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "pcieport"), others = test_host_list ();
+  g_autoptr (GPtrArray) host = host_of ("e1000e", "pcieport");
   g_autoptr (MfpCard) card = test_card (BOTH);
-  g_autoptr (GError) error = NULL;
 
   ((MfpHostFunction *) g_ptr_array_index (host, 1))->is_bridge = TRUE;
-  g_assert_false (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.1 is a PCI bridge");
+  assert_host (card, host, MFP_LIVE, "host function 0000:01:00.1 is a PCI bridge");
 }
 
 static void
 test_no_group (void)
 {
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e"), others = test_host_list ();
+  g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e");
   g_autoptr (MfpCard) card = test_card (BOTH);
-  g_autoptr (GError) error = NULL;
 
   ((MfpHostFunction *) g_ptr_array_index (host, 0))->iommu_group = MFP_NO_IOMMU_GROUP;
-  g_assert_false (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "host function 0000:01:00.0 has no IOMMU group");
-  assert_contains (error->message, "intel_iommu=on");
+  assert_host (card, host, MFP_LIVE, "host function 0000:01:00.0 has no IOMMU group");
+  assert_host (card, host, MFP_LIVE, "intel_iommu=on");
 }
 
-/* A function of the same device that was not asked for. */
-static gboolean
-admit_first_only (const char *other_driver, GError **error)
+static void
+test_sibling_in_another_group (void)
 {
-  g_autoptr (GPtrArray) host = host_of ("e1000e", other_driver), others = test_host_list ();
+  g_autoptr (GPtrArray) host = test_host_list ();
   g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0");
-
-  return mfp_preflight_host (card, host, others, MFP_LIVE, error);
-}
-
-static void
-test_rest_in_the_way (void)
-{
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (admit_first_only ("snd_hda_intel", &error));
-  assert_error (error, MFP_ERROR_REFUSED, "0000:01:00.1 (snd_hda_intel); --rest unassigned");
-}
-
-/* The one in the way is the device's function 0. */
-static void
-test_first_in_the_way (void)
-{
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e"), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card ("0000:01:00.1=0");
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  assert_error (error, MFP_ERROR_REFUSED, "0000:01:00.0 (e1000e); --rest unassigned");
-}
-
-static void
-test_rest_not_in_the_way (void)
-{
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (admit_first_only (NULL, &error));
-  g_assert_true (admit_first_only ("vfio-pci", &error));
-  g_assert_true (admit_first_only ("pci-stub", &error));
-  g_assert_no_error (error);
-}
-
-static void
-test_rest_in_another_group (void)
-{
-  g_autoptr (GPtrArray) host = test_host_list (), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0");
-  g_autoptr (GError) error = NULL;
 
   g_ptr_array_add (host, test_host_function ("0000:01:00.0", "e1000e", 5, "0000:01:00.0"));
   g_ptr_array_add (host, test_host_function ("0000:01:00.1", "e1000e", 6, "0000:01:00.1"));
-  g_assert_true (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  g_assert_no_error (error);
+  assert_host (card, host, MFP_LIVE, NULL);
 }
 
 static void
-test_rest_unassigned (void)
-{
-  g_autoptr (GPtrArray) host = host_of ("e1000e", "snd_hda_intel"), others = test_host_list ();
-  g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0 0000:01:00.1=unassigned");
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (mfp_preflight_host (card, host, others, MFP_LIVE, &error));
-  g_assert_no_error (error);
-}
-
-static void
-test_strangers (void)
+test_other_devices (void)
 {
   static const char group[] = CARD_GROUP " 0000:00:1c.0 0000:02:00.0 0000:03:00.0";
   g_autoptr (GPtrArray) host = test_host_list (), others = test_host_list ();
@@ -209,13 +142,12 @@ test_strangers (void)
   assert_lacks (error->message, "0000:00:1c.0");
 }
 
-/* What q35-card.xml has, and what no guest has. */
+/* q35-card.xml has 81:00.3, and no guest has 81:00.4. */
 static void
 test_holders (void)
 {
   g_autoptr (GPtrArray) busy = test_host_list (), idle = test_host_list ();
-  g_autoptr (GPtrArray) guests
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_guest_free);
+  g_autoptr (GPtrArray) guests = test_guest_list ();
   g_autoptr (GError) error = NULL;
 
   g_ptr_array_add (idle, test_host_function ("0000:81:00.4", "vfio-pci", 5, "0000:81:00.4"));
@@ -254,25 +186,14 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/preflight/host/leaves-the-card-as-it-is", test_changes_nothing);
-  g_test_add_func ("/preflight/host/accepts-unmanaged-on-a-host-driver-for-the-next-start",
-                   test_unmanaged_config);
-  g_test_add_func ("/preflight/host/refuses-unmanaged-on-a-host-driver",
-                   test_unmanaged_on_driver);
-  g_test_add_func ("/preflight/host/refuses-unmanaged-without-driver", test_unmanaged_unbound);
-  g_test_add_func ("/preflight/host/accepts-unmanaged-on-vfio", test_unmanaged_on_vfio);
-  g_test_add_func ("/preflight/host/refuses-a-function-that-does-not-exist", test_missing);
+  FOR_EACH (i, rows)
+    test_add_row ("/preflight/host/", rows[i].name, &rows[i], test_row);
   g_test_add_func ("/preflight/host/refuses-a-bridge", test_bridge);
-  g_test_add_func ("/preflight/host/refuses-a-function-without-iommu-group", test_no_group);
-  g_test_add_func ("/preflight/group/refuses-a-sibling-on-a-host-driver", test_rest_in_the_way);
-  g_test_add_func ("/preflight/group/refuses-function-0-on-a-host-driver",
-                   test_first_in_the_way);
-  g_test_add_func ("/preflight/group/accepts-siblings-that-do-no-dma", test_rest_not_in_the_way);
+  g_test_add_func ("/preflight/host/refuses-a-function-without-an-iommu-group", test_no_group);
   g_test_add_func ("/preflight/group/ignores-siblings-in-another-group",
-                   test_rest_in_another_group);
-  g_test_add_func ("/preflight/group/accepts-a-sibling-that-is-attached-as-unassigned",
-                   test_rest_unassigned);
-  g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-and-no-bridge",
-                   test_strangers);
+                   test_sibling_in_another_group);
+  g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-but-no-bridges",
+                   test_other_devices);
   g_test_add_func ("/preflight/holders/refuses-what-another-guest-has", test_holders);
   g_test_add_func ("/preflight/concerns/matches-own-functions-and-group-members", test_concerns);
   return g_test_run ();

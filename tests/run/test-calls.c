@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How many calls of libvirt's a command makes, from opening the connection to closing it.
- * Each call is a round trip to the daemon.
+ * How many libvirt calls a command makes, from opening the connection to closing it. Each
+ * call is a round trip to the daemon.
  */
 #include "config.h"
 
 #include "commands/invocation.h"
+#include "common.h"
 #include "fake/fake.h"
 
 #include <string.h>
 
 #define DOMAIN "vm"
 
-/* What a command may need on the critical path above the bare calls. The critical path ends
- * with the last change. */
+/* How many calls a command may make on its critical path in addition to the bare calls. The
+ * critical path ends with the last change. */
 #define LIMIT 12
 #define LIMIT_FOR_EACH_FUNCTION 2
 
 /**
  * Row:
- * @functions: of the card
- * @bare: the changes, what they need to be told about, and opening the connection
- * @critical: the calls until the last change
- * @all: all calls
+ * @functions: how many the card has
+ * @bare: how many calls nobody can do without: those that open the connection, look objects
+ *   up and change something
+ * @critical: how many calls the command makes up to the last change
+ * @all: how many calls it makes
  */
 typedef struct
 {
@@ -34,12 +36,12 @@ typedef struct
   guint all;
 } Row;
 
-/* Open, look up the domain; look up and detach each function; prepare and queue each but
- * function 0; plug. */
+/* The bare calls of an attach: open, look up the domain; look up and detach each function;
+ * prepare and queue each but function 0; plug. */
 #define BARE_ATTACH(n) (2 + 2 * (n) + 2 * ((n) - 1) + 1)
 
-/* Open, look up the domain, register an event, detach by alias; look up and reattach each
- * function. */
+/* The bare calls of a detach: open, look up the domain, register an event, detach by alias;
+ * look up and reattach each function. */
 #define BARE_DETACH(n) (4 + 2 * (n))
 
 static const Row attaches[] = {
@@ -137,24 +139,15 @@ test_detach (gconstpointer data)
   assert_calls (fake, row);
 }
 
-static void
-add_rows (const char *prefix, const Row *rows, gsize count, GTestDataFunc function)
-{
-  for (gsize i = 0; i < count; i++)
-    {
-      g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL);
-
-      g_test_add_data_func (path, &rows[i], function);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  add_rows ("/calls/attach-makes-these-and-no-more/", attaches, G_N_ELEMENTS (attaches),
-            test_attach);
-  add_rows ("/calls/detach-makes-these-and-no-more/", detaches, G_N_ELEMENTS (detaches),
-            test_detach);
+  FOR_EACH (i, attaches)
+    test_add_row ("/calls/attach-makes-no-more-than-it-needs/", attaches[i].name, &attaches[i],
+                  test_attach);
+  FOR_EACH (i, detaches)
+    test_add_row ("/calls/detach-makes-no-more-than-it-needs/", detaches[i].name, &detaches[i],
+                  test_detach);
   return g_test_run ();
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a run tells, what it leaves alone, and what it does when somebody else is at work on
- * the same card.
+ * What a run reports, what it leaves alone, and what it does when somebody else works on the
+ * same card.
  */
 #include "config.h"
 
-#include "base/error.h"
+#include "common.h"
 #include "libvirt/domain.h"
 #include "run/poll.h"
 #include "world.h"
@@ -18,9 +18,7 @@ static void
 assert_message (const GError *error, const char *part)
 {
   g_assert_nonnull (error);
-  if (!strstr (error->message, part))
-    g_test_message ("message: %s", error->message);
-  g_assert_nonnull (strstr (error->message, part));
+  assert_contains (error->message, part);
 }
 
 static void
@@ -43,7 +41,7 @@ assert_drivers_as (Fake *fake, const State *expected)
   g_assert_cmpstr (after->drivers, ==, expected->drivers);
 }
 
-/* Whether the guest's one card is recorded as being detached. */
+/* Whether the record of the guest's only card says that the card is being detached. */
 static gboolean
 is_recorded_as_detaching (void)
 {
@@ -53,7 +51,7 @@ is_recorded_as_detaching (void)
   return ((MfpRecord *) g_ptr_array_index (guest->records, 0))->detaching != NULL;
 }
 
-/* Records in the domain that another run detaches its one card. */
+/* Records in the domain that another run detaches the domain's only card. */
 static void
 record_other_detach (void)
 {
@@ -100,13 +98,13 @@ test_observer (void)
   g_assert_cmpint (told.longest, <=, TIMEOUT);
 }
 
-/* A function that was detached from its host driver is reattached at once. */
+/* No guest has the functions yet, so they can be reattached at once. */
 static void
 test_undo_waits_for_nothing (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) attach = world_plan (attach_whole);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (GError) error = NULL;
   g_auto (Told) told = { .fake = fake };
 
@@ -116,8 +114,7 @@ test_undo_waits_for_nothing (void)
                    " record claim take take take take! <reattach <reattach <reattach <reattach"
                    " <forget");
   g_assert_cmpuint (told.waits, ==, 0);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* A run that changes nothing does not say that it undid something. */
@@ -130,10 +127,10 @@ test_nothing_to_undo (void)
 
   g_assert_false (world_run (plan, NULL, &error));
   assert_no_violation (fake);
-  g_assert_null (strstr (error->message, "undone"));
+  assert_lacks (error->message, "undone");
 }
 
-/* The kernel may choose another driver than the one that the function had. */
+/* The kernel may bind another driver than before. */
 static void
 test_other_driver (void)
 {
@@ -153,7 +150,7 @@ test_other_driver (void)
 
 /* ---- calls ---- */
 
-/* Detaches the whole card. The kernel lets go of the IOMMU group as soon as QEMU does. */
+/* Attaches the whole card and detaches it. QEMU releases the IOMMU group at once. */
 static void
 detach_promptly (Fake *fake, Told *told)
 {
@@ -172,17 +169,16 @@ static void
 test_one_pass (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_auto (Told) told = { 0 };
 
   detach_promptly (fake, &told);
   g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 4);
   g_assert_cmpuint (fake_count (fake, "virNodeDeviceGetXMLDesc"), ==, 2 * 4);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
-/* The removal of the slot makes a run wait, and then libvirt, which drops the functions. */
+/* The run waits once, until the slot has left QEMU and libvirt has dropped the functions. */
 static void
 test_waits_for_removal_only (void)
 {
@@ -193,7 +189,7 @@ test_waits_for_removal_only (void)
   g_assert_cmpuint (told.waits, ==, 1);
 }
 
-/* Reading a host function while QEMU closes it makes that take longer. */
+/* Reading a host function slows QEMU down while it closes the function. */
 static void
 test_waiting_leaves_the_host_alone (void)
 {
@@ -218,7 +214,7 @@ static void
 test_connection_found_dead (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -231,8 +227,7 @@ test_connection_found_dead (void)
   g_assert_no_error (error);
   g_assert_cmpuint (fake_count (fake, "virConnectOpenAuth"), ==, 2);
   g_assert_cmpuint (fake_count (fake, NULL), ==, 55);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* ---- signals ---- */
@@ -248,7 +243,7 @@ static void
 test_signal_before_step (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (State) before = NULL;
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
   g_auto (Told) told = { 0 };
@@ -262,8 +257,7 @@ test_signal_before_step (void)
   assert_message (error, "interrupted\nEverything was undone.");
   g_assert_cmpstr (told.steps->str, ==, " record claim take take <reattach <reattach <forget");
   g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 2);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 static void
@@ -345,7 +339,7 @@ test_pulled_out (void)
   assert_message (error, "cannot take 0000:01:00.2 from its host driver");
   assert_message (error, "Everything was undone.");
   drivers = fake_describe_drivers (fake);
-  g_assert_null (strstr (drivers, "vfio"));
+  assert_lacks (drivers, "vfio");
 }
 
 /* The message names the function that could not be read. */
@@ -374,9 +368,9 @@ test_unreadable_function (void)
     }
 }
 
-/* Detaches what was attached by @attach, while @meddle changes the course of things for
- * @host. Every function returns to its host driver, and nothing is done to it that a host
- * would not forgive. */
+/* Detaches the card that @attach attached, while @meddle interferes with the function @host.
+ * Asserts that every function returns to its host driver, and that nothing was done that
+ * would have damaged a real host. */
 static void
 assert_returned (MakePlan attach, gboolean restart, void (*meddle) (Fake *fake, const char *host),
                  const char *host)
@@ -397,7 +391,7 @@ assert_returned (MakePlan attach, gboolean restart, void (*meddle) (Fake *fake, 
   assert_drivers_as (fake, before);
 }
 
-/* libvirt reattaches a cold-plugged card by itself, and fails to for one function. */
+/* libvirt reattaches a cold-plugged card on its own. Here it fails for one function. */
 static void
 test_failed_rebind (void)
 {
@@ -418,7 +412,7 @@ test_rejected (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) plan = NULL;
-  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (State) before = NULL;
   g_autoptr (GError) error = NULL;
 
   world_do (attach_whole);
@@ -429,8 +423,7 @@ test_rejected (void)
   assert_status (error, MFP_ERROR_FAILED);
   assert_message (error, "the guest's system rejected the removal of 'ua-mfplug-0000-01-00-0'");
   assert_message (error, "Everything was undone.");
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
   g_clear_error (&error);
   world_run (plan, NULL, &error); /* the guest may accept the next request */
   g_assert_no_error (error);
@@ -448,14 +441,14 @@ test_stranger (void)
   g_assert_false (world_run (plan, NULL, &error));
   assert_status (error, MFP_ERROR_LEFT);
   after = fake_describe_live (fake, DOMAIN);
-  g_assert_nonnull (strstr (after, "qemu net9"));
+  assert_contains (after, "qemu net9");
 }
 
-/* Attaches by @make to a guest that does not act, while the call @index of the run fails.
- * Returns whether the run asked the guest for the card back, which then is recorded as being
- * detached. */
+/* Attaches by @make to a stopped guest, while the call @index of the run fails. Returns
+ * whether the undo asked the guest to release the card. If it did, asserts that the record
+ * says that the card is being detached. */
 static gboolean
-fail_before_deaf_guest (MakePlan make, const GPtrArray *calls, guint index)
+fail_with_stopped_guest (MakePlan make, const GPtrArray *calls, guint index)
 {
   const char *name = g_ptr_array_index (calls, index);
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
@@ -487,8 +480,8 @@ list_calls (MakePlan make)
   return fake_calls (fake);
 }
 
-/* The next run has to know that the guest was asked. And while QEMU has one function of the
- * IOMMU group, none may be dropped or reattached. */
+/* The next run must know whether the guest was asked. While QEMU has one function of the
+ * IOMMU group, no function may be dropped or reattached. */
 static void
 assert_undone_is_detaching (MakePlan make)
 {
@@ -496,7 +489,7 @@ assert_undone_is_detaching (MakePlan make)
   guint asked = 0;
 
   for (guint i = 0; i < calls->len; i++)
-    asked += fail_before_deaf_guest (make, calls, i) ? 1 : 0;
+    asked += fail_with_stopped_guest (make, calls, i) ? 1 : 0;
   g_assert_cmpuint (asked, >, 0);
 }
 
@@ -511,7 +504,7 @@ static void
 test_lost_events (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (State) before = state_capture (fake), after = NULL;
+  g_autoptr (State) before = state_capture (fake);
   g_autoptr (MfpPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -521,35 +514,32 @@ test_lost_events (void)
   world_run (plan, NULL, &error);
   g_assert_no_error (error);
   assert_no_violation (fake);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 /* ---- two runs ---- */
 
 static void
-assert_not_alone (const Told *told)
+assert_notes_the_other (const Told *told)
 {
   g_assert_cmpuint (told->notes, ==, 1);
   g_assert_cmpstr (told->last_note, ==,
                    "another virt-mfplug detached the card at the same time");
 }
 
-/* Runs the detach that comes after another one of the same card: it only notes the other. */
+/* Runs the later of two detaches of one card. It only notes that there was another. */
 static void
 run_second_detach (Fake *fake, MfpPlan *second, const State *before, Told *told)
 {
-  g_autoptr (State) after = NULL;
   g_autoptr (GError) error = NULL;
 
   world_run (second, told, &error);
   g_assert_no_error (error);
-  assert_not_alone (told);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_notes_the_other (told);
+  assert_state (fake, before);
 }
 
-/* Two detaches of one card are planned at the same time. */
+/* Both detaches are planned before either runs. */
 static void
 test_two_detaches (void)
 {
@@ -568,8 +558,8 @@ test_two_detaches (void)
   run_second_detach (fake, second, before, &told);
 }
 
-/* A detach is planned when another has recorded that it detaches the card, and begins when
- * that has ended. */
+/* The second detach is planned while the record says that another run detaches the card. It
+ * runs after the first one has ended. */
 static void
 test_late_detach (void)
 {
@@ -588,13 +578,13 @@ test_late_detach (void)
   run_second_detach (fake, second, before, &told);
 }
 
-/* The other run may be waiting for the guest. */
+/* The other run may still be waiting for the guest. */
 static void
 test_second_detach_fails (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
   g_autoptr (MfpPlan) plan = NULL;
-  g_autoptr (State) before = NULL, after = NULL;
+  g_autoptr (State) before = NULL;
   g_autoptr (GError) error = NULL;
 
   world_do (attach_whole);
@@ -606,8 +596,7 @@ test_second_detach_fails (void)
   g_assert_false (world_run (plan, NULL, &error));
   assert_status (error, MFP_ERROR_FAILED);
   g_assert_cmpuint (fake_count (fake, "virDomainSetMetadata"), ==, 0);
-  after = state_capture (fake);
-  assert_same_state (after, before);
+  assert_state (fake, before);
 }
 
 int
@@ -630,22 +619,21 @@ main (int argc, char **argv)
                    test_connection_found_dead);
   g_test_add_func ("/execute/attach/reattaches-the-others-when-a-function-is-pulled-out",
                    test_pulled_out);
-  g_test_add_func ("/execute/detach/reattaches-the-others-beside-an-unreadable-function",
+  g_test_add_func ("/execute/detach/reattaches-the-others-if-one-function-is-unreadable",
                    test_unreadable_function);
   g_test_add_func ("/execute/detach/reattaches-what-libvirt-fails-to-reattach",
                    test_failed_rebind);
-  g_test_add_func ("/execute/detach/believes-qemu-not-libvirt-that-a-function-is-gone",
+  g_test_add_func ("/execute/detach/asks-qemu-and-not-libvirt-whether-a-function-is-gone",
                    test_dropped_early);
   g_test_add_func ("/execute/detach/reports-a-rejected-removal-and-undoes", test_rejected);
-  g_test_add_func ("/execute/attach/never-ejects-a-strangers-function-0", test_stranger);
-  g_test_add_func ("/execute/attach/records-an-undone-attach-that-asked-the-guest",
+  g_test_add_func ("/execute/attach/never-ejects-function-0-of-another-device", test_stranger);
+  g_test_add_func ("/execute/attach/an-undo-that-asks-the-guest-is-recorded-as-a-detach",
                    test_undone_is_detaching);
-  g_test_add_func ("/execute/detach/does-without-lost-reports", test_lost_events);
-  g_test_add_func ("/execute/two-detaches/the-later-one-says-that-it-was-not-alone",
-                   test_two_detaches);
-  g_test_add_func ("/execute/two-detaches/a-late-one-does-not-bring-the-record-back",
+  g_test_add_func ("/execute/detach/succeeds-although-reports-are-lost", test_lost_events);
+  g_test_add_func ("/execute/two-detaches/the-later-one-notes-the-other", test_two_detaches);
+  g_test_add_func ("/execute/two-detaches/the-later-one-does-not-write-the-record-again",
                    test_late_detach);
-  g_test_add_func ("/execute/two-detaches/one-that-fails-leaves-the-record-of-the-other",
+  g_test_add_func ("/execute/two-detaches/one-that-fails-keeps-the-record-of-the-other",
                    test_second_detach_fails);
   return g_test_run ();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lets every call of every kind of run fail in every way, and compares what is left with
- * what was before and with what was wanted.
+ * Makes every call of every kind of run fail in every way, and compares the state after the
+ * run with the state before it and with its goal.
  */
 #include "config.h"
 
@@ -12,11 +12,11 @@
 #include <string.h>
 
 #define SCHEDULES 10000u
-#define DEAF_GUEST_EVERY 5 /* schedules of a scene */
+#define STOPPED_GUEST_EVERY 5 /* schedules of a scene */
 
 /**
  * Scene:
- * @prepare: brings the fake into the state before, without a fault
+ * @prepare: brings the fake into the state before the run, without a fault
  * @plan: makes the plan
  */
 typedef struct
@@ -27,7 +27,7 @@ typedef struct
   MakePlan plan;
 } Scene;
 
-/* ---- states before ---- */
+/* ---- states before a run ---- */
 
 static void
 nothing_attached (Fake *fake G_GNUC_UNUSED)
@@ -101,8 +101,8 @@ set_scene (const Scene *scene)
   return fake;
 }
 
-/* Does what a command does, from opening the connection to closing it. @odds: of faults by
- * chance once there is a plan, or 0. @left_in_call: (out): see MfpLibvirtOptions. */
+/* Does what a command does, from opening the connection to closing it. @odds: the odds of
+ * random faults once there is a plan, or 0. @left_in_call: (out): see MfpLibvirtOptions. */
 static void
 run_command (const Scene *scene, Fake *fake, guint odds, gboolean *left_in_call, GError **error)
 {
@@ -168,8 +168,8 @@ static const struct
 
 /**
  * Trial:
- * @fault: in words
- * @domain_ends: the fault is that the domain ends
+ * @fault: describes the fault, for messages
+ * @domain_ends: whether the fault is that the domain ends
  * @before: the state before the run
  * @error: (nullable): what the run ended with
  *
@@ -198,10 +198,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Trial, trial_clear)
 
 /**
  * Outcome:
- * @restored, @completed: runs that left things as they were, and as wanted
- * @needs_recover: runs that said that they left something, which recover put right
+ * @restored: runs that left the state as it was before
+ * @completed: runs that reached their goal
+ * @needs_recover: runs that said that they left something behind
  * @pending: those of them that left a request with the guest
- * @unnoticed: runs that left something else than their exit status says
+ * @unnoticed: runs whose exit status does not fit the state that they left, or that recover
+ *   could not put right
  */
 typedef struct
 {
@@ -212,7 +214,7 @@ typedef struct
   guint unnoticed;
 } Outcome;
 
-/* Detaches what is left of the card, by its record, as the command recover does. */
+/* Detaches what is left of the card, as its record says and as the command recover does. */
 static gboolean
 recover (void)
 {
@@ -230,8 +232,9 @@ recover (void)
   return connection_run (&connection, plan, NULL, NULL);
 }
 
-/* Whether what was left can be put right once things work again: an attach is undone, a
- * detach finished. A detach that never asked the guest leaves the card attached. */
+/* Whether recover puts right what the run left, once calls succeed again. It undoes an
+ * attach, and finishes a detach. A detach that never asked the guest may leave the card
+ * attached. */
 static gboolean
 is_recoverable (const Trial *trial)
 {
@@ -245,7 +248,7 @@ is_recoverable (const Trial *trial)
          || (!is_attach (trial->scene) && strcmp (after->live, trial->success->goal->live) == 0);
 }
 
-/* Whether the error says what can be done about what was left. */
+/* Whether the error says what to do about the state that the run left. */
 static gboolean
 is_explained (const GError *error)
 {
@@ -255,7 +258,8 @@ is_explained (const GError *error)
              && strstr (error->message, "0000:01:00.0: driver"));
 }
 
-/* Whether the drivers are as before. A domain that ends returns managed functions itself. */
+/* Whether the drivers are as before, or as libvirt itself restores those of managed functions
+ * when the domain ends. */
 static gboolean
 has_drivers_restored (const Trial *trial, const State *after)
 {
@@ -264,7 +268,7 @@ has_drivers_restored (const Trial *trial, const State *after)
              && strcmp (after->drivers, trial->success->goal->drivers) == 0);
 }
 
-/* @live without the id of a record, which is another one in each run. */
+/* @live without the id of the record, which differs from run to run. */
 static char *
 hide_id (const char *live)
 {
@@ -281,9 +285,9 @@ is_goal (const State *actual, const State *goal)
   return strcmp (actual_live, goal_live) == 0 && strcmp (actual->config, goal->config) == 0;
 }
 
-/* Whether what the run left is what its exit status says; counts it. */
+/* Whether the exit status of the run fits the state that the run left. Counts the run. */
 static gboolean
-is_told_truly (const Trial *trial, Outcome *outcome)
+has_fitting_status (const Trial *trial, Outcome *outcome)
 {
   g_autoptr (State) after = state_capture (trial->fake);
   const State *goal = trial->success->goal;
@@ -310,23 +314,23 @@ is_told_truly (const Trial *trial, Outcome *outcome)
     }
 }
 
-/* Compares what the run left with what its exit status says. */
+/* Counts a run, and reports one whose exit status does not fit the state that it left. */
 static void
 judge (const Trial *trial, Outcome *outcome)
 {
-  gboolean truly = is_told_truly (trial, outcome);
+  gboolean fits = has_fitting_status (trial, outcome);
   const char *violation = fake_violation (trial->fake);
 
-  if (!truly)
+  if (!fits)
     outcome->unnoticed++;
-  if (!truly || g_test_verbose ())
-    g_test_message ("%s: %s: %s: %d %s%s%s", truly ? "noticed" : "UNNOTICED",
+  if (!fits || g_test_verbose ())
+    g_test_message ("%s: %s: %s: %d %s%s%s", fits ? "noticed" : "UNNOTICED",
                     trial->scene->name, trial->fault, mfp_error_exit_status (trial->error),
                     trial->error ? trial->error->message : "", violation ? ": " : "",
                     violation ? violation : "");
 }
 
-/* Reports the outcome of @runs runs, and asserts that each was noticed. */
+/* Reports the outcome of @runs runs, and asserts that none is unnoticed. */
 static void
 assert_noticed (const char *what, guint runs, const Outcome *outcome)
 {
@@ -340,11 +344,11 @@ assert_noticed (const char *what, guint runs, const Outcome *outcome)
 
 /* ---- one fault ---- */
 
-/* One fault is always undone or made up for. Only a call that does not return, or a host
- * that refuses every change, leaves something; only a guest that does not act, a person or
- * that host leaves a request with the guest. */
+/* A run with one fault leaves something behind only if a call does not return, or if libvirt
+ * refuses every further change. It leaves a request with the guest only if the guest does not
+ * act, if a signal comes, or if libvirt refuses every further change. */
 static void
-assert_fitting (FakeFaultKind fault, const GError *error)
+assert_expected_status (FakeFaultKind fault, const GError *error)
 {
   int status = mfp_error_exit_status (error);
 
@@ -361,9 +365,10 @@ closes_connection (const char *call)
          || strcmp (call, "virConnectClose") == 0;
 }
 
-/* A run whose call @name does not return says so, unless it was over by then. */
+/* A run whose call @name does not return says so, unless the call only closes the
+ * connection. */
 static void
-assert_hang_told (const char *name, const GError *error)
+assert_hang_reported (const char *name, const GError *error)
 {
   const char *function = g_str_has_prefix (name, "vir") ? name : "virDomainQemuMonitorCommand";
   g_autofree char *words = g_strdup_printf ("libvirt has not returned from %s", function);
@@ -377,8 +382,8 @@ assert_hang_told (const char *name, const GError *error)
     }
 }
 
-/* Whether @fault at the call @name leaves the worker in that call: a signal, too, ends the
- * wait for a connection. */
+/* Whether @fault at the call @name leaves the worker in that call. A signal does so while the
+ * connection opens, because it ends the wait. */
 static gboolean
 leaves_in_call (FakeFaultKind fault, const char *name)
 {
@@ -405,13 +410,13 @@ try_fault (const Scene *scene, const Success *success, const char *name, guint o
   run_command (scene, fake, 0, &left_in_call, &trial.error);
   g_assert_true (left_in_call == leaves_in_call (faults[fault].kind, name));
   if (faults[fault].kind == FAKE_HANG)
-    assert_hang_told (name, trial.error);
+    assert_hang_reported (name, trial.error);
   fake_release_hung (fake);
-  assert_fitting (faults[fault].kind, trial.error);
+  assert_expected_status (faults[fault].kind, trial.error);
   judge (&trial, outcome);
 }
 
-/* How many of the first @count of @calls have the name of that at @count - 1. */
+/* How many of the first @count of @calls have the same name as the last of them. */
 static guint
 count_occurrences (const GPtrArray *calls, guint count)
 {
@@ -442,7 +447,7 @@ test_scene (gconstpointer data)
 
 /* ---- several faults ---- */
 
-/* Several faults in one run, as @seed chooses them. Some of the guests do not act. */
+/* Makes one run with several random faults, which depend on @seed. Some guests are stopped. */
 static void
 try_schedule (guint32 seed, const Success *successes, Outcome *outcome)
 {
@@ -458,7 +463,7 @@ try_schedule (guint32 seed, const Success *successes, Outcome *outcome)
   gboolean left_in_call;
 
   fake_seed (fake, seed);
-  if (seed / G_N_ELEMENTS (scenes) % DEAF_GUEST_EVERY == 0)
+  if (seed / G_N_ELEMENTS (scenes) % STOPPED_GUEST_EVERY == 0)
     fake_stop_guest (fake, DOMAIN);
   run_command (&scenes[index], fake, 2 + seed % 20, &left_in_call, &trial.error);
   g_assert_false (left_in_call);
@@ -490,11 +495,11 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (scenes); i++)
     {
       g_autofree char *path
-          = g_strconcat ("/faults/each-fault-at-each-call-is-noticed/", scenes[i].name, NULL);
+          = g_strconcat ("/faults/the-exit-status-fits-the-state-left/", scenes[i].name, NULL);
 
       g_test_add_data_func (path, &scenes[i], test_scene);
     }
-  g_test_add_func ("/faults/random-schedules-are-restored-completed-or-recoverable",
+  g_test_add_func ("/faults/runs-with-random-faults-are-restored-completed-or-recoverable",
                    test_schedules);
   return g_test_run ();
 }

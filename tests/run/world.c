@@ -3,7 +3,7 @@
 
 #include "world.h"
 
-#include "base/error.h"
+#include "common.h"
 #include "libvirt/domain.h"
 #include "libvirt/node-devices.h"
 
@@ -73,8 +73,7 @@ world_read_guest (void)
 static MfpCard *
 make_card (MfpLibvirt *libvirt, const char *word, MfpRest rest, GError **error)
 {
-  const char *const words[] = { word, NULL };
-  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) selections = test_selections (word);
   g_autoptr (GArray) hosts = mfp_selection_hosts (selections);
   g_autoptr (GPtrArray) devices = mfp_node_devices_read_slots (libvirt, hosts, error);
   g_autoptr (MfpCard) card
@@ -89,7 +88,7 @@ make_card (MfpLibvirt *libvirt, const char *word, MfpRest rest, GError **error)
   return g_steal_pointer (&card);
 }
 
-/* The guest, which has to run. */
+/* Reads the guest, which must be running. */
 static MfpGuest *
 read_running (MfpLibvirt *libvirt, GError **error)
 {
@@ -97,7 +96,7 @@ read_running (MfpLibvirt *libvirt, GError **error)
 
   if (!guest || guest->id)
     return g_steal_pointer (&guest);
-  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the domain does not run");
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED, "the domain is not running");
   return NULL;
 }
 
@@ -159,8 +158,7 @@ verify_whole (MfpLibvirt *libvirt, GError **error)
 static MfpPlan *
 detach_of (MfpLibvirt *libvirt, gboolean persistent, GError **error)
 {
-  const char *const words[] = { "01:00", NULL };
-  g_autoptr (GArray) selections = mfp_selection_parse (words, NULL, NULL);
+  g_autoptr (GArray) selections = test_selections ("01:00");
   g_autoptr (MfpGuest) live = read_running (libvirt, error);
   g_autoptr (MfpGuest) config
       = live && persistent ? mfp_domain_read (libvirt, MFP_CONFIG, error) : NULL;
@@ -318,8 +316,10 @@ state_is_same (const State *a, const State *b)
 }
 
 void
-assert_same_state (const State *actual, const State *expected)
+assert_state (Fake *fake, const State *expected)
 {
+  g_autoptr (State) actual = state_capture (fake);
+
   g_assert_cmpstr (actual->live, ==, expected->live);
   g_assert_cmpstr (actual->config, ==, expected->config);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the tests of runs share: a host with one card and one guest, connections to it,
- * plans, and what an observer was told of a run.
+ * What the tests of src/run share: a host with cards and guests, connections, plans, and an
+ * observer that notes what a run tells it.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #define DOMAIN "vm"
 #define TIMEOUT (20 * G_TIME_SPAN_SECOND)
 
-/* The host of tests/data/fake/host.xml, which is in use from now on. */
+/* Makes the host of tests/data/fake/host.xml, and uses it from now on. */
 Fake *world_new (FakeHotplug hotplug);
 
 /* ---- connections ---- */
@@ -20,7 +20,7 @@ Fake *world_new (FakeHotplug hotplug);
  * Connection:
  * @left_in_call: see MfpLibvirtOptions
  *
- * What a command has of libvirt. Signals that came are gone when it is closed.
+ * A command's connection to libvirt. Closing it discards the signals that came.
  */
 typedef struct
 {
@@ -34,7 +34,7 @@ gboolean connection_open (Connection *connection, GError **error);
 void connection_close (Connection *connection);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Connection, connection_close)
 
-/* The guest, read on a connection of its own. */
+/* Reads the guest on a connection of its own. */
 MfpGuest *world_read_guest (void);
 
 /* ---- plans ---- */
@@ -42,14 +42,14 @@ MfpGuest *world_read_guest (void);
 /* Makes a plan from what libvirt shows, as a command does. */
 typedef MfpPlan *(*MakePlan) (MfpLibvirt *libvirt, GError **error);
 
-MfpPlan *attach_whole (MfpLibvirt *libvirt, GError **error); /* and wait for the guest */
+MfpPlan *attach_whole (MfpLibvirt *libvirt, GError **error); /* with a wait for the guest */
 MfpPlan *attach_partial (MfpLibvirt *libvirt, GError **error);
 MfpPlan *attach_mapped (MfpLibvirt *libvirt, GError **error);
-MfpPlan *attach_persistent (MfpLibvirt *libvirt, GError **error); /* live, too */
-MfpPlan *attach_cold (MfpLibvirt *libvirt, GError **error);       /* to the persistent XML */
+MfpPlan *attach_persistent (MfpLibvirt *libvirt, GError **error); /* also live */
+MfpPlan *attach_cold (MfpLibvirt *libvirt, GError **error);       /* only persistent */
 MfpPlan *verify_whole (MfpLibvirt *libvirt, GError **error);
 MfpPlan *detach_live (MfpLibvirt *libvirt, GError **error);
-MfpPlan *detach_persistent (MfpLibvirt *libvirt, GError **error); /* live, too */
+MfpPlan *detach_persistent (MfpLibvirt *libvirt, GError **error); /* also live */
 
 /* The plan that @make makes now. */
 MfpPlan *world_plan (MakePlan make);
@@ -58,11 +58,11 @@ MfpPlan *world_plan (MakePlan make);
 
 /**
  * Told:
- * @fake: (nullable): whose time the waits are measured in
- * @steps: in order, "<" before one that undoes another, "!" behind one that failed
- * @longest: the longest time that a step had lasted when it waited; microseconds
+ * @fake: (nullable): whose clock measures the waits
+ * @steps: in order, with "<" before a step that undoes another, and "!" after one that failed
+ * @longest: the longest time that a step had lasted when it reported a wait; microseconds
  *
- * What an observer was told.
+ * What a run has told its observer.
  */
 typedef struct
 {
@@ -79,18 +79,18 @@ typedef struct
 void told_clear (Told *told);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Told, told_clear)
 
-/* Runs @plan on @connection. @told: (nullable): what it held before is forgotten. */
+/* Runs @plan on @connection. @told: (nullable): cleared first. */
 gboolean connection_run (Connection *connection, const MfpPlan *plan, Told *told, GError **error);
 
 /* Runs @plan on a connection of its own. */
 gboolean world_run (const MfpPlan *plan, Told *told, GError **error);
 
-/* Runs the plan that @make makes, which must succeed. */
+/* Makes a plan and runs it. The run must succeed. */
 void world_do (MakePlan make);
 
 /* ---- states ---- */
 
-/* What is compared; see fake_describe_live() and the like. */
+/* A state of the fake, for comparisons: see fake_describe_live() and the like. */
 typedef struct
 {
   char *live;
@@ -103,4 +103,6 @@ void state_free (State *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (State, state_free)
 
 gboolean state_is_same (const State *a, const State *b);
-void assert_same_state (const State *actual, const State *expected);
+
+/* Asserts that the fake is in the state @expected. */
+void assert_state (Fake *fake, const State *expected);

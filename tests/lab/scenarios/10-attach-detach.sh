@@ -48,7 +48,7 @@ for round in 1 2; do
   unlike "$(virsh dumpxml $DOMAIN)" "mfplug" "round $round: no record is left in the domain"
 done
 runs 0 "a detach of a card that is not attached succeeds" virt-mfplug detach $DOMAIN $card
-like "$output" "Nothing of it is attached" "a detach of a card that is not attached says so"
+like "$output" "None of these functions is attached" "a detach of a card that is not attached says so"
 
 # Two single-function cards share one slot. The four functions of 0000:01:00, each with a ROM, would not fit into the
 # 2 MiB of address space that a port has.
