@@ -248,14 +248,26 @@ queue() {
   [[ $answer != *'"error"'* ]] || { diag "$answer"; return 1; }
 }
 
-# restart_libvirtd [SIGNAL [OPTION...]]: ends libvirtd by that signal, and starts it again with these options.
-restart_libvirtd() {
-  local signal=${1:--TERM} pid
-  pid=$(cat /run/libvirtd.pid)
-  kill "$signal" "$pid"
-  wait_for process_ended "$pid" || { diag "libvirtd ($pid) did not end"; return 1; }
-  libvirtd -d "${@:2}" </dev/null
+# The daemon that runs domains. A scenario for the modular daemons replaces it.
+DAEMON=libvirtd
+
+# end_daemon NAME SIGNAL: ends a daemon by that signal.
+end_daemon() {
+  local pid
+  pid=$(cat "/run/$1.pid")
+  kill "$2" "$pid"
+  wait_for process_ended "$pid" || { diag "$1 ($pid) did not end"; return 1; }
+}
+
+# start_daemon NAME [OPTION...]: starts a daemon, and waits until libvirt answers.
+start_daemon() {
+  "$1" -d "${@:2}" </dev/null
   wait_for libvirtd_answers
+}
+
+# restart_libvirtd [SIGNAL [OPTION...]]: ends $DAEMON by that signal, and starts it again with these options.
+restart_libvirtd() {
+  end_daemon "$DAEMON" "${1:--TERM}" && start_daemon "$DAEMON" "${@:2}"
 }
 process_ended() { [[ ! -d /proc/$1 ]]; }
 libvirtd_answers() { virsh -q uri >/dev/null 2>&1; }
