@@ -46,8 +46,27 @@ $functions"
 whole() { attaches "vm 01:00" 03:00 0 0 1 1 2 2 3 3; }
 live_form() { attaches "--live vm 01:00" 03:00 0 0 1 1 2 2 3 3; }
 slot() { attaches "--slot 01:00 vm 01:00" 01:00 0 0 1 1 2 2 3 3; }
-wait_for_guest() { attaches "--wait vm 01:00" 03:00 0 0 1 1 2 2 3 3; }
-managed() { attaches "--managed yes vm 01:00" 03:00 0 0 1 1 2 2 3 3; }
+
+wait_for_guest() {
+  new_host
+  succeed attach --format json vm 01:00
+  assert_json "'enumerate' not in [s['step'] for s in it['steps']]"
+  new_host
+  succeed attach --wait --format json vm 01:00
+  assert_json "it['steps'][-1]['step'] == 'enumerate'"
+}
+
+# The document expects the functions on vfio-pci, and the option overrules it.
+managed() {
+  new_host
+  succeed attach --dry-run vm 01:00
+  sed 's/managed="yes"/managed="no"/' "$scratch/stdout" >"$scratch/card.xml"
+  on_fake attach --file "$scratch/card.xml" vm
+  assert_error_has 3 "use --managed yes, or virsh nodedev-detach first"
+  succeed attach --managed yes --file "$scratch/card.xml" vm
+  assert_drivers "$on_vfio"
+}
+
 mapped() { attaches "vm 01:00.3=0,01:00.0=1,01:00.1=2,01:00.2=7" 03:00 3 0 0 1 1 2 2 7; }
 partial_rest() { attaches "--functions 0,2 --rest unassigned vm 01:00" 03:00 0 0 2 2 1 - 3 -; }
 mapped_rest() { attaches "--rest unassigned vm 01:00.2=0,01:00.3=1" 03:00 2 0 3 1 0 - 1 -; }
@@ -272,7 +291,7 @@ check "a whole card is attached and detached" whole
 check "--live changes the running domain" live_form
 check "--slot chooses the guest slot" slot
 check "--wait attaches the card and waits for the guest" wait_for_guest
-check "--managed yes takes the functions from the host" managed
+check "--managed yes takes the functions of a document with managed=no from the host" managed
 check "a mapping chooses the guest functions" mapped
 check "--functions with --rest unassigned attaches the others as unassigned" partial_rest
 check "a mapping with --rest unassigned attaches the others as unassigned" mapped_rest
