@@ -536,6 +536,9 @@ attach_missing (MfpSession *session, const MfpInvocation *invocation, const Opti
   warn_of_use (session, invocation, card, host->devices);
   if (options->common.dry_run)
     return mfp_devices_format (card);
+  if (session->live && mfp_libvirt_is_session (session->libvirt)
+      && !mfp_preflight_session (card, error))
+    return NULL;
   return attach (session, invocation, options, card, asked_slot, group, error);
 }
 

@@ -43,6 +43,22 @@ check_function (const MfpFunction *function, const GPtrArray *devices, MfpForm f
   return TRUE;
 }
 
+gboolean
+mfp_preflight_session (const MfpCard *card, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (function->take)
+        return refuse (error, &function->host,
+                       "cannot be taken from %s: a user's own libvirt (qemu:///session) does not "
+                       "run as root; use qemu:///system (-c)",
+                       function->driver ? function->driver : "the host");
+    }
+  return TRUE;
+}
+
 /* Adds "0000:01:00.1 (e1000e)" to a list. */
 static void
 append_function (GString *list, const MfpHostFunction *function)

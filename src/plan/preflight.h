@@ -22,6 +22,10 @@
 gboolean mfp_preflight_host (const MfpCard *card, const GPtrArray *devices,
                              const GPtrArray *others, MfpForm form, GError **error);
 
+/* For a user's own libvirt, which cannot bind drivers: refuses a card of which a function has
+ * to be taken from its host driver. */
+gboolean mfp_preflight_session (const MfpCard *card, GError **error);
+
 /* Whether @host is a function of @card, or shares an IOMMU group with one. */
 gboolean mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host);
 

@@ -534,7 +534,7 @@ test_format_without_iommufd (void)
   g_autofree char *asked = NULL, *plug = NULL;
 
   card->avoid_iommufd = TRUE;
-  asked = mfp_hostdev_format (card, test_function (card, 0), MFP_HOSTDEV_ASKED);
+  asked = mfp_hostdev_format (card, test_function (card, 1), MFP_HOSTDEV_ASKED);
   plug = mfp_hostdev_format (card, test_function (card, 1), MFP_HOSTDEV_PLUG);
   assert_contains (asked, "<driver name=\"vfio\" iommufd=\"no\"/>");
   assert_contains (plug, "<driver name=\"vfio\" iommufd=\"no\"/>");
