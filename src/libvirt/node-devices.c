@@ -422,8 +422,11 @@ add_uses (MfpLibvirt *libvirt, const GArray *functions, const char *capability, 
 
   for (guint i = 0; names && i < names->len; i++)
     {
+      const char *name = g_ptr_array_index (names, i);
       GError *local = NULL;
-      MfpHostUse *use = find_use (libvirt, g_ptr_array_index (names, i), functions, &local);
+      MfpHostUse *use = mfp_interface_may_be_of (name, functions)
+                            ? find_use (libvirt, name, functions, &local)
+                            : NULL;
 
       if (use)
         g_ptr_array_add (uses, use);

@@ -10,6 +10,8 @@
 #define CLASS_STORAGE 0x01
 #define CLASS_NETWORK 0x02
 #define CLASS_SERIAL_BUS 0x0c /* USB, FireWire, Fibre Channel */
+/* libvirt adds the address of an interface to its name (udevProcessNetworkInterface()). */
+#define MAC "(_[0-9a-f]{2})+"
 #define BASE_CLASS(class_code) ((class_code) >> 16)
 
 static char *
@@ -72,6 +74,48 @@ mfp_host_use_free (MfpHostUse *use)
   g_free (use->parent);
   g_free (use->text);
   g_free (use);
+}
+
+/* The number that a group of the match has; 0: the group has none. */
+static guint
+group_number (const GMatchInfo *match, const char *group)
+{
+  g_autofree char *text = g_match_info_fetch_named (match, group);
+  guint64 number = 0;
+
+  if (text && *text)
+    g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT16, &number, NULL);
+  return (guint) number;
+}
+
+/* The function that udev named the interface after. FALSE: its name says something else. */
+static gboolean
+parse_interface (const char *name, MfpPciAddress *address)
+{
+  static const char pattern[] = "^net_[a-z]{2}(P(?<domain>\\d+))?p(?<bus>\\d+)s(?<slot>\\d+)"
+                                "(f(?<function>\\d+))?((np|d)[0-9a-z]+)?" MAC "$";
+  g_autoptr (GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+
+  if (!g_regex_match (regex, name, 0, &match))
+    return FALSE;
+  *address = (MfpPciAddress){
+    .domain = (guint16) group_number (match, "domain"),
+    .bus = (guint8) group_number (match, "bus"),
+    .slot = (guint8) group_number (match, "slot"),
+    .function = (guint8) group_number (match, "function"),
+  };
+  return TRUE;
+}
+
+gboolean
+mfp_interface_may_be_of (const char *name, const GArray *functions)
+{
+  MfpPciAddress address;
+
+  if (g_regex_match_simple ("^net_(lo|(vnet|macvtap|virbr)\\d+)" MAC "$", name, 0, 0))
+    return FALSE;
+  return !parse_interface (name, &address) || mfp_pci_addresses_contain (functions, &address);
 }
 
 gboolean

@@ -29,6 +29,17 @@ MfpHostUse *mfp_host_use_parse (const char *xml, GError **error);
 void mfp_host_use_free (MfpHostUse *use);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpHostUse, mfp_host_use_free)
 
+/**
+ * mfp_interface_may_be_of:
+ * @name: libvirt's name of a network interface's node device ("net_enp1s0f1_52_54_00_12_34_56")
+ * @functions: (element-type MfpPciAddress)
+ *
+ * FALSE: the interface is of no @functions: udev named it after another PCI function
+ * (systemd.net-naming-scheme(7)), or libvirt made it for a guest or a network. Whoever reads
+ * only the others reads few of the interfaces of a large host.
+ */
+gboolean mfp_interface_may_be_of (const char *name, const GArray *functions);
+
 /* Which node devices can be a use of a function of class @class_code. */
 gboolean mfp_class_has_networks (guint class_code);
 gboolean mfp_class_has_disks (guint class_code);

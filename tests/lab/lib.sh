@@ -309,10 +309,12 @@ at_step() {
   output=$(cat /tmp/output)
 }
 
-# choose_steps COUNT STEP...: prints the steps to disturb: all from 1 to COUNT, or, in a short run, these STEPs.
-choose_steps() {
-  if [[ -z ${SHORT:-} ]]; then seq "$1"; else printf '%s\n' "${@:2}"; fi
-}
+# choose FULL SHORT: prints the words FULL, or in a short run the words SHORT. run-lab makes a short run when it runs all
+# scenarios.
+choose() { if [[ -z ${SHORT:-} ]]; then echo "$1"; else echo "$2"; fi; }
+
+# in_full_run COMMAND...: runs the command, but not in a short run.
+in_full_run() { [[ -n ${SHORT:-} ]] || "$@"; }
 
 # count_steps COMMAND...: runs virt-mfplug, and sets $steps to the number of steps in its step log.
 count_steps() {

@@ -65,6 +65,46 @@ test_classes (void)
   g_assert_false (mfp_class_has_networks (0));
 }
 
+static void
+test_interfaces (void)
+{
+  static const struct
+  {
+    const char *name;
+    gboolean may;
+  } rows[] = {
+    { "net_enp1s0f1_52_54_00_12_34_56", TRUE },
+    { "net_enp1s0f2_52_54_00_12_34_56", FALSE },
+    { "net_enp1s0_52_54_00_12_34_56", TRUE },
+    { "net_enp2s0_52_54_00_12_34_56", FALSE },
+    { "net_enP1p1s0_52_54_00_12_34_56", FALSE },
+    { "net_enp129s3f7np1_52_54_00_12_34_56", TRUE },
+    { "net_enp129s3f6np1_52_54_00_12_34_56", FALSE },
+    { "net_enp2s0d1_52_54_00_12_34_56", FALSE },
+    { "net_wlp2s0_52_54_00_12_34_56", FALSE },
+    /* a virtual function has the address of its physical function in its name */
+    { "net_enp2s0f0v3_52_54_00_12_34_56", TRUE },
+    { "net_enp2s0f0r3_52_54_00_12_34_56", TRUE },
+    { "net_enp2s0f0u1_52_54_00_12_34_56", TRUE },
+    { "net_ens2f0_52_54_00_12_34_56", TRUE },
+    { "net_eno1_52_54_00_12_34_56", TRUE },
+    { "net_eth0_52_54_00_12_34_56", TRUE },
+    { "net_vnet12_fe_54_00_12_34_56", FALSE },
+    { "net_macvtap0_52_54_00_12_34_56", FALSE },
+    { "net_virbr0_52_54_00_12_34_56", FALSE },
+    { "net_lo_00_00_00_00_00_00", FALSE },
+    { "net_vnet_52_54_00_12_34_56", TRUE },
+    { "block_sda", TRUE },
+  };
+  g_autoptr (GArray) functions = test_addresses ("0000:01:00.0 0000:01:00.1 0000:81:03.7");
+
+  FOR_EACH (i, rows)
+    {
+      g_test_message ("%s", rows[i].name);
+      g_assert_cmpint (mfp_interface_may_be_of (rows[i].name, functions), ==, rows[i].may);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -72,6 +112,8 @@ main (int argc, char **argv)
 
   g_test_add_func ("/host-use/is-a-disk-or-a-network-interface-that-is-up", test_uses);
   g_test_add_func ("/host-use/refuses-a-device-without-a-parent", test_no_parent);
+  g_test_add_func ("/host-use/an-interface-is-not-of-the-card-if-its-name-says-so",
+                   test_interfaces);
   g_test_add_func ("/host-use/the-class-says-which-uses-are-possible", test_classes);
   return g_test_run ();
 }

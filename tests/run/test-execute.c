@@ -274,6 +274,7 @@ test_signal_before_run (void)
   g_assert_false (connection_run (&connection, plan, &told, &error));
   g_assert_cmpstr (error->message, ==, "interrupted");
   g_assert_cmpstr (told.steps->str, ==, "");
+  g_assert_cmpuint (fake_count (fake, "virDomainSetMetadata"), ==, 0);
 }
 
 /* ---- polling ---- */

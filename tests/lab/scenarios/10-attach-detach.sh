@@ -14,7 +14,7 @@ passes "the guest is alive" wait_heartbeat
 unlike "$(guest_lspci)" "8086:10d3" "the guest sees no card at the start"
 before=$(hostdevs)
 
-for round in 1 2; do
+for round in $(choose "1 2" "1"); do
   timestamp "attach"
   runs 0 "round $round: attach succeeds" virt-mfplug --verbose attach $DOMAIN $card
   timestamp "attached"

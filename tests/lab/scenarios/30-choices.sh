@@ -44,7 +44,7 @@ is "$(qemu_ids | tr ' ' '\n' | grep -c ua-mfplug)" 2 "partial: QEMU has two of t
 
 # virt-mfplug never attaches or detaches a function that the person did not name.
 runs 3 "partial: detach of one function of the slot is refused" virt-mfplug detach $DOMAIN 01:00.0
-like "$errors" "not named: 0000:01:00.2" "partial: the refusal lists the functions that would leave as well"
+like "$errors" "also holds 0000:01:00.2, which you did not name" "partial: the refusal lists the functions that would leave as well"
 runs 3 "partial: attach of the whole card is refused" virt-mfplug attach $DOMAIN $card
 like "$errors" "has only a part of the card" "partial: the refusal says that the domain has a part of the card"
 runs 0 "partial: a second attach of the same functions succeeds" \

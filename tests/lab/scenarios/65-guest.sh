@@ -57,7 +57,7 @@ is "$(drivers $card)" "0:e1000e 1:e1000e" "reset: the card is back on its host d
 virt-mfplug detach --timeout 15 "$DOMAIN" 06:00 || virsh -q reset "$DOMAIN"
 runs 0 "reset: detach of the other card succeeds" virt-mfplug detach "$DOMAIN" 06:00
 reset_domain() { virsh -q reset "$DOMAIN"; }
-for step in 5 7 8; do
+for step in $(choose "5 7 8" "8"); do
   at_step $step reset_domain "${attach[@]}"
   is "$status $(card_place $card)" "0 in" "reset at step $step of an attach: attach succeeds"
   check_pending_detach "booting"
@@ -81,7 +81,7 @@ destroy_while_stopped() {
   destroy_domain
   kill -CONT "$1"
 }
-for step in 2 4 5 6; do
+for step in $(choose "2 4 5 6" "4"); do
   at_step $step destroy_while_stopped "${attach[@]}"
   is "$status" 1 "destroyed at step $step of an attach: the exit status is 1"
   like "$errors" "[Dd]omain ended meanwhile" \
@@ -91,7 +91,7 @@ for step in 2 4 5 6; do
   virsh -q start --paused "$DOMAIN"
 done
 # The domain ends while virt-mfplug runs. If the plug comes first, attach succeeds, and leaves the card on vfio-pci.
-for step in 7 8; do
+for step in $(choose "7 8" "8"); do
   at_step $step destroy_domain "${attach[@]}"
   like "$status" '^[01]$' "destroyed during step $step: the exit status is 0 or 1"
   [[ $status == 0 ]] || like "$errors" "[Dd]omain ended meanwhile" \
@@ -100,7 +100,7 @@ for step in 7 8; do
   is "$(drivers $card)" "0:e1000e 1:e1000e" "destroyed during step $step: every function is back on its host driver"
   virsh -q start --paused "$DOMAIN"
 done
-for step in 1 2; do
+for step in $(choose "1 2" "2"); do
   runs 0 "preparation: attach succeeds" virt-mfplug "${attach[@]}"
   at_step $step destroy_domain "${detach[@]}"
   is "$status" 0 "destroyed at step $step of a detach: the exit status is 0"

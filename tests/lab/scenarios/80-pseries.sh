@@ -33,6 +33,6 @@ like "$output" 'bus="0x00" slot="0x1f"' \
 like "$errors" "shares guest bus 0" "pseries: host bridge: a warning says that other devices use the bridge"
 check_detach "pseries"
 
-check_partial_card "pseries, host bridge 0" "--slot 00:1f" 0000:00:1f
+in_full_run check_partial_card "pseries, host bridge 0" "--slot 00:1f" 0000:00:1f
 
 done_testing
