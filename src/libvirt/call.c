@@ -90,12 +90,6 @@ gboolean
 mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer data),
                 GError **error)
 {
-  if (libvirt->hung)
-    {
-      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_HUNG,
-                           "an earlier call of libvirt's has not returned");
-      return FALSE;
-    }
   if (!mfp_worker_do (libvirt->worker, job, libvirt->timeout, is_over, libvirt))
     {
       libvirt->hung = TRUE;

@@ -45,9 +45,9 @@ struct _MfpLibvirt
   MfpReports *reports;
 };
 
-/* Has the worker do @job on the connection that the job names. @is_over: (nullable): asked
- * with @libvirt; ends the wait with MFP_ERROR_INTERRUPTED. Also returns TRUE, with
- * @job->unsent set, if the connection was dead before the job began. */
+/* Has the worker, which is in no call, do @job on the connection that the job names.
+ * @is_over: (nullable): asked with @libvirt; ends the wait with MFP_ERROR_INTERRUPTED. Also
+ * returns TRUE, with @job->unsent set, if the connection was dead before the job began. */
 gboolean mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer data),
                          GError **error);
 

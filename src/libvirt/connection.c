@@ -139,11 +139,17 @@ connect_again (MfpLibvirt *libvirt, GError **error)
   return TRUE;
 }
 
-/* Makes sure that there is a connection. */
+/* Makes sure that there is a connection, and that the worker can make a call. */
 static gboolean
 ensure_connection (MfpLibvirt *libvirt, GError **error)
 {
-  if (libvirt->hung || (libvirt->connection && !libvirt->lost))
+  if (libvirt->hung)
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_HUNG,
+                           "an earlier call of libvirt's has not returned");
+      return FALSE;
+    }
+  if (libvirt->connection && !libvirt->lost)
     return TRUE;
   if (libvirt->given_up)
     {

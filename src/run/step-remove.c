@@ -142,6 +142,7 @@ request_all (const MfpRun *run, const GPtrArray *present, GError **error)
  *   of a native port's attention button)
  * @possible: a removal may be under way: the request was accepted, or its answer was lost,
  *   or says that one is under way
+ * @gone: QEMU has none of the functions any more
  * @awaited: (element-type utf8): aliases of the functions that are to leave
  * @grace: (nullable): how long to wait for libvirt after QEMU has none of them
  */
@@ -149,6 +150,7 @@ typedef struct
 {
   gboolean requested;
   gboolean possible;
+  gboolean gone;
   GPtrArray *awaited;
   MfpTimer *grace;
 } Removal;
@@ -243,11 +245,12 @@ static gboolean
 check_removed (const MfpRun *run, MfpPhase phase, gpointer data, gboolean *done, GError **error)
 {
   Removal *removal = data;
-  g_autoptr (GPtrArray) present = list_present (run, error);
+  g_autoptr (GPtrArray) present = removal->gone ? NULL : list_present (run, error);
 
-  if (!present)
+  if (!present && !removal->gone)
     return FALSE;
-  if (present->len == 0)
+  removal->gone = removal->gone || present->len == 0;
+  if (removal->gone)
     return check_libvirt_knows (run, removal, done, error);
   if (mfp_events_all_removed (run->libvirt, removal->awaited))
     g_ptr_array_set_size (removal->awaited, 0); /* no further report will come */

@@ -377,11 +377,17 @@ test_listed_handles_do_not_outlive_their_connection (World *world,
 static void
 test_reconnecting_hangs (World *world, gconstpointer data G_GNUC_UNUSED)
 {
+  gint64 before;
+
   world_connect (world);
   fake_fault (world->fake, "virConnectOpenAuth", 1, FAKE_HANG);
   fake_break_connections (world->fake);
   assert_fails (world, read_domain, MFP_ERROR_HUNG, "virConnectOpenAuth");
   g_assert_true (world->left_in_call);
+  before = fake_now (world->fake);
+  assert_fails (world, read_function, MFP_ERROR_HUNG, "an earlier call");
+  assert_fails (world, read_domain, MFP_ERROR_HUNG, "an earlier call");
+  g_assert_cmpint (fake_now (world->fake), ==, before);
 }
 
 /* ---- the trace ---- */

@@ -27,10 +27,11 @@ detach_steps=$steps
 outside=$(card_state $card)
 diag "attach: $attach_steps steps, detach: $detach_steps"
 
-# check_recover NAME: asserts that recover succeeds after a kill. At step 7 it also tests recover --dry-run and list.
+# check_recover NAME: asserts that recover succeeds after a kill. At steps 4 and 7 it also tests recover --dry-run and
+# list.
 check_recover() {
   local before
-  if [[ $step == 7 ]]; then
+  if [[ $step == 4 || $step == 7 ]]; then
     before=$(card_state $card)
     runs 0 "$1: recover --dry-run succeeds" virt-mfplug recover --dry-run "$DOMAIN"
     is "$(card_state $card)" "$before" "$1: recover --dry-run changes nothing"
