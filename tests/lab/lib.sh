@@ -432,11 +432,11 @@ guest_off() {
   esac
 }
 
-# unconfine: defines the guest without an AppArmor profile of its own. The profile takes most of the time of a start or
-# a restore, and a second for each hostdev.
+# unconfine [ELEMENT]: defines the guest without an AppArmor profile of its own, and with this further XML element. The
+# profile takes most of the time of a start or a restore, and a second for each hostdev.
 unconfine() {
   virsh dumpxml --inactive "$DOMAIN" |
-    sed "s,</domain>,<seclabel type='none' model='apparmor'/>&," >/tmp/unconfined.xml
+    sed "s,</domain>,<seclabel type='none' model='apparmor'/>${1:-}&," >/tmp/unconfined.xml
   virsh -q define /tmp/unconfined.xml
 }
 
@@ -449,14 +449,15 @@ wake_guest() {
   heartbeat_seen
 }
 
-# guest_restore [unconfined]: reattaches all cards, restores the saved guest, and resets its persistent definition.
+# guest_restore [unconfined [ELEMENT]]: reattaches all cards, restores the saved guest, and resets its persistent
+# definition. For the arguments see unconfine.
 guest_restore() {
   local saved=/lab/saved/$GUEST number terminal
   guest_off && reattach "${CARDS[@]}" || return 1
   mkdir -p "$GUEST_DIR"
   cp -n "$GUEST_FILES"/{vmlinux,initrd} "$saved/save" "$GUEST_DIR/"
   virsh -q define "/lab/guest/$GUEST.xml" || return 1
-  [[ ${1:-} != unconfined ]] || unconfine || return 1
+  [[ ${1:-} != unconfined ]] || unconfine "${2:-}" || return 1
   number=$(awk '{ print $2; exit }' "$saved/list")
   { printf '\nRESTORED\n'; cat "$saved/list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
   # The definition in the saved file names the paths at which the guest was booted, so this one replaces it.
