@@ -72,6 +72,7 @@ test_host_function (const char *address, const char *driver, int group, const ch
   function->driver = g_strdup (driver);
   function->iommu_group = group;
   function->group = test_addresses (members);
+  function->virtual_functions = test_addresses ("");
   return function;
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "commands/document.h"
 #include "commands/run-plan.h"
+#include "libvirt/domains.h"
 #include "libvirt/node-devices.h"
 #include "model/hostdev-xml.h"
 #include "model/slots.h"
@@ -161,6 +162,31 @@ addresses_of (const GPtrArray *functions)
   return addresses;
 }
 
+/* Refuses a physical function whose virtual functions would vanish. Asks libvirt who has those
+ * only if there are any. */
+static gboolean
+check_physical (const MfpSession *session, const MfpCard *card, const Host *host, GError **error)
+{
+  g_autoptr (GArray) addresses = mfp_preflight_list_virtual (card, host->devices);
+  g_autoptr (GPtrArray) functions = NULL, others = NULL, uses = NULL, guests = g_ptr_array_new ();
+
+  if (addresses->len == 0)
+    return TRUE;
+  functions = mfp_node_devices_read (session->libvirt, addresses, error);
+  others = functions ? mfp_domains_read_others (session->libvirt, error) : NULL;
+  uses = others ? mfp_node_devices_find_uses (session->libvirt, addresses, MFP_USE_NETWORK, error)
+                : NULL;
+  if (!uses)
+    {
+      mfp_error_refuse (error);
+      return FALSE;
+    }
+  g_ptr_array_extend (guests, others, NULL, NULL);
+  if (session->live)
+    g_ptr_array_add (guests, session->live);
+  return mfp_preflight_physical (card, host->devices, functions, guests, uses, error);
+}
+
 /* Makes the card of the request, as the host has it. */
 static MfpCard *
 make_card (const MfpSession *session, const Options *options, Request *request,
@@ -177,7 +203,8 @@ make_card (const MfpSession *session, const Options *options, Request *request,
   for (guint i = 0; options->managed && i < card->functions->len; i++)
     ((MfpFunction *) g_ptr_array_index (card->functions, i))->managed
         = strcmp (options->managed, "yes") == 0;
-  if (!mfp_preflight_host (card, host->devices, host->others, form, error))
+  if (!check_physical (session, card, host, error)
+      || !mfp_preflight_host (card, host->devices, host->others, form, error))
     return NULL;
   mfp_card_adopt_drivers (card, host->devices, form);
   return g_steal_pointer (&card);
@@ -527,6 +554,7 @@ attach_missing (MfpSession *session, const MfpInvocation *invocation, const Opti
   g_autoptr (GArray) group = addresses_of (concerned);
   gboolean asked_slot = card->has_slot;
 
+  card->avoid_iommufd = session->live && session->live->uses_iommufd;
   if (!mfp_session_check_others (session, concerned, error)
       || !settle_slot (session, card, asked_slot, &(MfpSlotWish){ .group = group }, error)
       || !mfp_card_name_functions (card, error))
@@ -535,6 +563,9 @@ attach_missing (MfpSession *session, const MfpInvocation *invocation, const Opti
   warn_of_use (session, invocation, card, host->devices);
   if (options->common.dry_run)
     return mfp_devices_format (card);
+  if (session->live && mfp_libvirt_is_session (session->libvirt)
+      && !mfp_preflight_session (card, error))
+    return NULL;
   return attach (session, invocation, options, card, asked_slot, group, error);
 }
 

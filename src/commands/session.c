@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "libvirt/domains.h"
+#include "model/hint.h"
 #include "plan/preflight.h"
 
 void
@@ -105,6 +106,8 @@ mfp_session_connect (MfpInvocation *invocation, const MfpCommonOptions *options,
           .left_in_call = &invocation->left_in_call,
       },
       error);
+  if (!session->libvirt && mfp_hint ((*error)->message))
+    mfp_error_append (error, "%s", mfp_hint ((*error)->message));
   return session->libvirt ? g_steal_pointer (&session) : NULL;
 }
 

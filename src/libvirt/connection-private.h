@@ -14,6 +14,7 @@ typedef struct _MfpReports MfpReports;
 /**
  * MfpLibvirt:
  * @connection: (nullable)
+ * @is_session: @connection is to a user's own libvirt, which does not run as root
  * @lost: @connection broke
  * @given_up: libvirt could not be reached again, and is not asked any more
  * @hung: the worker is left in a call
@@ -33,6 +34,7 @@ struct _MfpLibvirt
   MfpWorker *worker;
   int signals;
   virConnectPtr connection;
+  gboolean is_session;
   gboolean lost;
   gboolean given_up;
   gboolean hung;

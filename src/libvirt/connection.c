@@ -33,6 +33,7 @@ open_connection (MfpJob *job)
     return mfp_job_fail (job);
   /* A driver without a daemon has no keepalive. */
   MFP_CALL (job, virConnectSetKeepAlive, job->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+  job->answer = virConnectGetURI (job->connection); /* libvirt's client knows it by itself */
   return TRUE;
 }
 
@@ -42,6 +43,15 @@ has_signal (gpointer libvirt)
   MfpInterrupt *interrupt = ((MfpLibvirt *) libvirt)->interrupt;
 
   return interrupt && mfp_interrupt_is_pending (interrupt);
+}
+
+/* Whether @text (nullable) is a URI such as qemu:///session. */
+static gboolean
+is_session_uri (const char *text)
+{
+  g_autoptr (GUri) uri = text ? g_uri_parse (text, G_URI_FLAGS_NONE, NULL) : NULL;
+
+  return uri && strcmp (g_uri_get_path (uri), "/session") == 0;
 }
 
 /* @is_over: (nullable): see mfp_libvirt_do(). The worker is left in the call then. */
@@ -55,6 +65,7 @@ connect_once (MfpLibvirt *libvirt, gboolean (*is_over) (gpointer data), GError *
   if (!mfp_libvirt_do (libvirt, job, is_over, error))
     return FALSE;
   libvirt->connection = job->connection;
+  libvirt->is_session = is_session_uri (job->answer);
   libvirt->lost = FALSE;
   return TRUE;
 }
@@ -302,6 +313,12 @@ mfp_libvirt_open (const MfpLibvirtOptions *options, GError **error)
   if (!libvirt->hung)
     mfp_error_recode (error, MFP_ERROR_REFUSED);
   return NULL;
+}
+
+gboolean
+mfp_libvirt_is_session (const MfpLibvirt *libvirt)
+{
+  return libvirt->is_session;
 }
 
 void

@@ -54,5 +54,8 @@ MfpLibvirt *mfp_libvirt_open (const MfpLibvirtOptions *options, GError **error);
 void mfp_libvirt_free (MfpLibvirt *libvirt); /* nullable */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpLibvirt, mfp_libvirt_free)
 
+/* Whether it is a user's own libvirt (qemu:///session), which cannot bind drivers. */
+gboolean mfp_libvirt_is_session (const MfpLibvirt *libvirt);
+
 /* Fails with MFP_ERROR_INTERRUPTED if a signal came since it was last reported. */
 gboolean mfp_libvirt_check_interrupt (MfpLibvirt *libvirt, GError **error);

@@ -127,6 +127,15 @@ list_functions (const GPtrArray *host, const MfpPciAddress *device)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+/* A virtual function is never meant by a device as a whole: the host makes and withdraws it, and
+ * gives each to somebody else. */
+static gboolean
+is_selected (const MfpSelection *selection, const MfpHostFunction *function)
+{
+  return mfp_selection_matches (selection, &function->address)
+         && !(selection->whole && function->is_virtual);
+}
+
 /* Adds the functions that one selection names. */
 static gboolean
 add_selected (MfpCard *card, const MfpSelection *selection, const GPtrArray *host,
@@ -139,7 +148,7 @@ add_selected (MfpCard *card, const MfpSelection *selection, const GPtrArray *hos
     {
       const MfpHostFunction *function = g_ptr_array_index (host, i);
 
-      if (mfp_selection_matches (selection, &function->address))
+      if (is_selected (selection, function))
         {
           mfp_card_add (card, &function->address, selection->guest_function);
           found = TRUE;
@@ -151,8 +160,13 @@ add_selected (MfpCard *card, const MfpSelection *selection, const GPtrArray *hos
   name = selection->whole ? mfp_pci_address_format_slot (&selection->host)
                           : mfp_pci_address_format (&selection->host);
   present = list_functions (host, &selection->host);
-  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no PCI device %s%s%s",
-               name, *present ? "; that device has " : "", present);
+  if (selection->whole && *present)
+    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                 "host device %s has only virtual functions; name each that you mean: %s", name,
+                 present);
+  else
+    g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED, "the host has no PCI device %s%s%s",
+                 name, *present ? "; that device has " : "", present);
   return FALSE;
 }
 
@@ -209,6 +223,7 @@ mfp_card_number_functions (MfpCard *card, GError **error)
   return TRUE;
 }
 
+/* Adds what was not named of the devices, but no virtual functions. */
 static void
 add_rest (MfpCard *card, const GPtrArray *host)
 {
@@ -216,7 +231,7 @@ add_rest (MfpCard *card, const GPtrArray *host)
     {
       const MfpHostFunction *function = g_ptr_array_index (host, i);
 
-      if (!mfp_card_find_host (card, &function->address))
+      if (!function->is_virtual && !mfp_card_find_host (card, &function->address))
         mfp_card_add (card, &function->address, MFP_UNASSIGNED);
     }
 }
@@ -423,6 +438,7 @@ mfp_card_from_guest (const MfpGuest *guest, const GArray *selections,
 {
   g_autoptr (MfpCard) card = mfp_card_new ();
 
+  card->avoid_iommufd = guest->uses_iommufd;
   for (guint i = 0; i < guest->devices->len; i++)
     {
       const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);

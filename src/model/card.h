@@ -49,6 +49,8 @@ typedef struct
  * @port: index of a pcie-root-port that the persistent XML is to get for it;
  *   0: none
  * @record_id: names the record of the attach, or NULL
+ * @avoid_iommufd: its domain uses IOMMUFD by default, and the card must not: QEMU opens the
+ *   queued functions by their VFIO group, and the kernel lets a group be opened one way only
  */
 typedef struct
 {
@@ -57,6 +59,7 @@ typedef struct
   guint port;
   GPtrArray *functions;
   char *record_id;
+  gboolean avoid_iommufd;
 } MfpCard;
 
 /* What becomes of functions of a named device that were not selected. */

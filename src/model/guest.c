@@ -164,6 +164,8 @@ parse_domain (MfpGuest *guest, const xmlNode *domain)
   guest->type = mfp_xml_attribute (domain, "type");
   guest->id = mfp_xml_attribute (domain, "id");
   guest->name = mfp_xml_text (mfp_xml_child (domain, "name"));
+  guest->uses_iommufd
+      = mfp_xml_attribute_is (mfp_xml_child (domain, "iommufd"), "enabled", "yes");
   parse_os (guest, mfp_xml_child (domain, "os"));
   parse_metadata (guest, mfp_xml_child (domain, "metadata"));
   parse_devices (guest, mfp_xml_child (domain, "devices"));

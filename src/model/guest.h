@@ -79,6 +79,8 @@ typedef struct
  * @type: the domain's virtualisation type ("kvm", "qemu", ...)
  * @arch, @machine: (nullable)
  * @has_iommu: the guest has an IOMMU of its own
+ * @uses_iommufd: libvirt (12.2 and later) hands its host devices to QEMU by IOMMUFD, unless
+ *   one of them says otherwise
  * @buses: (element-type MfpBus)
  * @devices: (element-type MfpGuestDevice)
  * @records: (element-type MfpRecord)
@@ -91,6 +93,7 @@ typedef struct
   char *arch;
   char *machine;
   gboolean has_iommu;
+  gboolean uses_iommufd;
   GPtrArray *buses;
   GPtrArray *devices;
   GPtrArray *records;

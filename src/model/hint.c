@@ -6,6 +6,10 @@
 #include <glib.h>
 #include <string.h>
 
+#define HINT_USER                                                                               \
+  "As a rule only root and the members of the group libvirt may change domains; virt-mfplug "    \
+  "list and --dry-run only read."
+
 const char *
 mfp_hint (const char *message)
 {
@@ -26,6 +30,10 @@ mfp_hint (const char *message)
     { "is not viable",
       "Another device in the card's IOMMU group now has a host driver: virt-mfplug list "
       "shows the group." },
+    /* virNetSocketNewConnectUNIX(): the socket is not for this user */
+    { "-sock': Permission denied", HINT_USER },
+    /* virPolkitCheckAuth(), and what it says where there is no D-Bus */
+    { "polkit", HINT_USER },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (known); i++)

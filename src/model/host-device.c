@@ -29,6 +29,20 @@ parse_class (const char *text)
   return code <= CLASS_MAX ? (guint) code : 0;
 }
 
+/* Adds the <address> elements of @node (nullable) to @addresses. */
+static void
+parse_addresses (const xmlNode *node, GArray *addresses)
+{
+  for (xmlNode *child = mfp_xml_first_element (node); child;
+       child = mfp_xml_next_element (child))
+    {
+      MfpPciAddress address;
+
+      if (mfp_pci_address_from_xml (child, &address))
+        g_array_append_val (addresses, address);
+    }
+}
+
 static void
 parse_group (const xmlNode *node, MfpHostFunction *function)
 {
@@ -37,14 +51,7 @@ parse_group (const xmlNode *node, MfpHostFunction *function)
   if (!node || !mfp_xml_attribute_uint (node, "number", G_MAXINT, &number))
     return;
   function->iommu_group = (int) number;
-  for (xmlNode *child = mfp_xml_first_element (node); child;
-       child = mfp_xml_next_element (child))
-    {
-      MfpPciAddress member;
-
-      if (mfp_pci_address_from_xml (child, &member))
-        g_array_append_val (function->group, member);
-    }
+  parse_addresses (node, function->group);
 }
 
 MfpHostFunction *
@@ -57,6 +64,7 @@ mfp_host_function_parse (const char *xml, GError **error)
 
   function->iommu_group = MFP_NO_IOMMU_GROUP;
   function->group = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+  function->virtual_functions = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
   if (!doc)
     return NULL;
 
@@ -76,6 +84,8 @@ mfp_host_function_parse (const char *xml, GError **error)
   class_code = mfp_xml_text (mfp_xml_child (pci, "class"));
   function->class_code = parse_class (class_code);
   function->is_bridge = child_capability (pci, "pci-bridge") != NULL;
+  function->is_virtual = child_capability (pci, "phys_function") != NULL;
+  parse_addresses (child_capability (pci, "virt_functions"), function->virtual_functions);
   parse_group (mfp_xml_child (pci, "iommuGroup"), function);
   return g_steal_pointer (&function);
 }
@@ -89,6 +99,7 @@ mfp_host_function_free (MfpHostFunction *function)
   g_free (function->vendor);
   g_free (function->product);
   g_array_unref (function->group);
+  g_array_unref (function->virtual_functions);
   g_free (function);
 }
 

@@ -17,6 +17,9 @@
  * @iommu_group: its number, or %MFP_NO_IOMMU_GROUP
  * @group: (element-type MfpPciAddress): every function of the IOMMU group,
  *   itself included
+ * @is_virtual: a virtual function of an SR-IOV card (VF)
+ * @virtual_functions: (element-type MfpPciAddress): those that this physical
+ *   function (PF) has now
  */
 typedef struct
 {
@@ -28,6 +31,8 @@ typedef struct
   gboolean is_bridge;
   int iommu_group;
   GArray *group;
+  gboolean is_virtual;
+  GArray *virtual_functions;
 } MfpHostFunction;
 
 /**

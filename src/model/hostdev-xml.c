@@ -87,6 +87,18 @@ add_tuning (xmlNode *hostdev, const xmlDoc *tuning)
 }
 
 static void
+add_driver (xmlNode *hostdev, const MfpCard *card)
+{
+  xmlNode *driver = mfp_xml_child (hostdev, "driver");
+
+  if (!card->avoid_iommufd)
+    return;
+  if (!driver)
+    driver = xmlNewChild (hostdev, NULL, BAD_CAST "driver", NULL);
+  xmlSetProp (driver, BAD_CAST "iommufd", BAD_CAST "no");
+}
+
+static void
 fill_hostdev (xmlNode *hostdev, const MfpCard *card, const MfpFunction *function,
               MfpHostdevForm form)
 {
@@ -106,6 +118,7 @@ fill_hostdev (xmlNode *hostdev, const MfpCard *card, const MfpFunction *function
       xmlNewProp (alias, BAD_CAST "name", BAD_CAST name);
     }
   add_tuning (hostdev, function->tuning);
+  add_driver (hostdev, card);
   add_guest_address (hostdev, card, function, form == MFP_HOSTDEV_UNASSIGNED);
 }
 
@@ -287,28 +300,66 @@ is_one_of (const xmlNode *node, const char *attribute, const char *yes, const ch
          || mfp_xml_attribute_is (node, attribute, no);
 }
 
+static gboolean
+check_rom (const char *name, const xmlNode *node, GError **error)
+{
+  static const char *const known[] = { "bar", "file", "enabled", NULL };
+
+  if (!check_attributes (name, node, known, error))
+    return FALSE;
+  return (is_one_of (node, "bar", "on", "off") && is_one_of (node, "enabled", "yes", "no"))
+         || refuse_element (error, name, node, "<rom> takes bar='on|off' and enabled='yes|no'");
+}
+
+static gboolean
+check_boot (const char *name, const xmlNode *node, GError **error)
+{
+  static const char *const known[] = { "order", NULL };
+  guint order;
+
+  if (!check_attributes (name, node, known, error))
+    return FALSE;
+  return (mfp_xml_attribute_uint (node, "order", G_MAXINT, &order) && order > 0)
+         || refuse_element (error, name, node, "<boot order=...> is not a number of at least 1");
+}
+
+static gboolean
+check_driver (const char *name, const xmlNode *node, GError **error)
+{
+  static const char *const known[] = { "name", "iommufd", NULL };
+
+  if (!check_attributes (name, node, known, error))
+    return FALSE;
+  if (xmlHasProp (node, BAD_CAST "name") && !mfp_xml_attribute_is (node, "name", "vfio"))
+    return refuse_element (error, name, node, "the only supported <driver> is name='vfio'");
+  if (mfp_xml_attribute_is (node, "iommufd", "yes"))
+    return refuse_element (error, name, node,
+                           "<driver iommufd='yes'/> is not supported: QEMU opens some of the "
+                           "functions by their VFIO group, and the kernel lets a group be opened "
+                           "one way only; leave it out, or say iommufd='no'");
+  return is_one_of (node, "iommufd", "yes", "no")
+         || refuse_element (error, name, node, "<driver> takes iommufd='yes|no'");
+}
+
+static gboolean
+check_tuning (const char *name, const xmlNode *node, GError **error)
+{
+  if (mfp_xml_is (node, "rom"))
+    return check_rom (name, node, error);
+  if (mfp_xml_is (node, "boot"))
+    return check_boot (name, node, error);
+  if (mfp_xml_is (node, "driver"))
+    return check_driver (name, node, error);
+  return refuse_element (error, name, node, "<%s> of a multifunction card is not supported",
+                         node->name);
+}
+
 /* Keeps <rom>, <boot>, <driver> as they are, for libvirt. */
 static gboolean
 parse_tuning (const char *name, xmlNode *node, MfpFunction *function, GError **error)
 {
-  static const char *const rom[] = { "bar", "file", "enabled", NULL };
-  static const char *const boot[] = { "order", NULL };
-  static const char *const driver[] = { "name", NULL };
-  gboolean is_rom = mfp_xml_is (node, "rom"), is_boot = mfp_xml_is (node, "boot");
-  guint order;
-
-  if (!is_rom && !is_boot && !mfp_xml_is (node, "driver"))
-    return refuse_element (error, name, node, "<%s> of a multifunction card is not supported",
-                           node->name);
-  if (!check_attributes (name, node, is_rom ? rom : is_boot ? boot : driver, error))
+  if (!check_tuning (name, node, error))
     return FALSE;
-  if (is_rom && !(is_one_of (node, "bar", "on", "off") && is_one_of (node, "enabled", "yes", "no")))
-    return refuse_element (error, name, node, "<rom> takes bar='on|off' and enabled='yes|no'");
-  if (is_boot && (!mfp_xml_attribute_uint (node, "order", G_MAXINT, &order) || order == 0))
-    return refuse_element (error, name, node, "<boot order=...> is not a number of at least 1");
-  if (!is_rom && !is_boot && !mfp_xml_attribute_is (node, "name", "vfio"))
-    return refuse_element (error, name, node, "the only supported <driver> is name='vfio'");
-
   if (!function->tuning)
     {
       function->tuning = xmlNewDoc (BAD_CAST "1.0");

@@ -158,10 +158,32 @@ add_holders (GPtrArray *guests, const GPtrArray *functions, GHashTable *holders)
     }
 }
 
+/* Puts the physical functions of @card to the check of an attach. */
+static gboolean
+check_physical (const MfpCard *card, const GPtrArray *functions, GHashTable *host,
+                GHashTable *holders, GError **error)
+{
+  g_autoptr (GArray) addresses = mfp_preflight_list_virtual (card, functions);
+  g_autoptr (GPtrArray) virtual_functions = g_ptr_array_new ();
+  g_autoptr (GPtrArray) guests = g_ptr_array_new (), uses = g_ptr_array_new ();
+
+  for (guint i = 0; i < addresses->len; i++)
+    {
+      MfpHostFunction *function
+          = g_hash_table_lookup (host, &g_array_index (addresses, MfpPciAddress, i));
+
+      if (function)
+        g_ptr_array_add (virtual_functions, function);
+    }
+  add_holders (guests, virtual_functions, holders);
+  return mfp_preflight_physical (card, functions, virtual_functions, guests, uses, error);
+}
+
 /* Puts the whole device to the checks of an attach. Returns what they object,
  * or NULL; the caller frees. */
 static char *
-find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable *holders)
+find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable *host,
+                GHashTable *holders)
 {
   const MfpHostFunction *first = g_ptr_array_index (functions, 0);
   MfpSelection selection = { .host = mfp_pci_address_with_function (&first->address, 0),
@@ -176,7 +198,8 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
   add_holders (guests, functions, holders);
   add_holders (guests, others, holders);
   card = mfp_card_from_selections (selections, functions, MFP_REST_KEEP, &error);
-  if (card && mfp_preflight_host (card, functions, others, MFP_LIVE, &error)
+  if (card && check_physical (card, functions, host, holders, &error)
+      && mfp_preflight_host (card, functions, others, MFP_LIVE, &error)
       && mfp_preflight_holders (functions, guests, &error)
       && mfp_preflight_holders (others, guests, &error))
     return NULL;
@@ -205,7 +228,7 @@ make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
       g_array_append_val (device->functions, entry);
     }
   device->others = find_others (functions, host);
-  device->reason = find_objection (functions, device->others, holders);
+  device->reason = find_objection (functions, device->others, host, holders);
   return device;
 }
 

@@ -43,6 +43,103 @@ check_function (const MfpFunction *function, const GPtrArray *devices, MfpForm f
   return TRUE;
 }
 
+/* ---- virtual functions ---- */
+
+GArray *
+mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices)
+{
+  GArray *all = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
+
+      if (host)
+        g_array_append_vals (all, host->virtual_functions->data, host->virtual_functions->len);
+    }
+  return all;
+}
+
+/* The guest that has the host function at @address, or NULL. */
+static const MfpGuest *
+find_owner (const GPtrArray *guests, const MfpPciAddress *address)
+{
+  for (guint i = 0; i < guests->len; i++)
+    if (mfp_guest_find_holder (g_ptr_array_index (guests, i), address)
+        || mfp_guest_find_record (g_ptr_array_index (guests, i), address))
+      return g_ptr_array_index (guests, i);
+  return NULL;
+}
+
+/* Adds "0000:09:10.0 (igbvf, domain 'vm')" to a list. */
+static void
+append_virtual (GString *list, const MfpPciAddress *address, const GPtrArray *virtual_functions,
+                const GPtrArray *guests, const GPtrArray *uses)
+{
+  const MfpHostFunction *host = mfp_host_function_find (virtual_functions, address);
+  const MfpGuest *owner = find_owner (guests, address);
+  g_autofree char *text = mfp_pci_address_format (address);
+  g_autoptr (GString) details = g_string_new (NULL);
+
+  mfp_append_item (details, "%s", host && host->driver ? host->driver : "no driver");
+  if (owner)
+    mfp_append_item (details, "domain '%s'", owner->name);
+  for (guint i = 0; i < uses->len; i++)
+    {
+      const MfpHostUse *use = g_ptr_array_index (uses, i);
+      MfpPciAddress user;
+
+      if (mfp_pci_address_parse_node_name (use->parent, &user)
+          && mfp_pci_address_equal (&user, address))
+        mfp_append_item (details, "%s", use->text);
+    }
+  mfp_append_item (list, "%s (%s)", text, details->str);
+}
+
+gboolean
+mfp_preflight_physical (const MfpCard *card, const GPtrArray *devices,
+                        const GPtrArray *virtual_functions, const GPtrArray *guests,
+                        const GPtrArray *uses, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
+      g_autoptr (GString) list = g_string_new (NULL);
+      g_autofree char *address = mfp_function_describe (function);
+
+      for (guint j = 0; host && j < host->virtual_functions->len; j++)
+        append_virtual (list, &g_array_index (host->virtual_functions, MfpPciAddress, j),
+                        virtual_functions, guests, uses);
+      if (list->len > 0)
+        return refuse (error, &function->host,
+                       "has virtual functions, which would vanish with it: %s; attach some of "
+                       "them instead, or, when nobody needs them, remove all: echo 0 > "
+                       "/sys/bus/pci/devices/%s/sriov_numvfs",
+                       list->str, address);
+    }
+  return TRUE;
+}
+
+/* ---- the other checks ---- */
+
+gboolean
+mfp_preflight_session (const MfpCard *card, GError **error)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (function->take)
+        return refuse (error, &function->host,
+                       "cannot be taken from %s: a user's own libvirt (qemu:///session) does not "
+                       "run as root; use qemu:///system (-c)",
+                       function->driver ? function->driver : "the host");
+    }
+  return TRUE;
+}
+
 /* Adds "0000:01:00.1 (e1000e)" to a list. */
 static void
 append_function (GString *list, const MfpHostFunction *function)

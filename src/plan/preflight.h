@@ -6,6 +6,7 @@
 #pragma once
 
 #include "model/card.h"
+#include "model/host-use.h"
 #include "model/qmp.h"
 
 /* ---- preflight-host.c: what the host and its other domains say ---- */
@@ -21,6 +22,28 @@
  */
 gboolean mfp_preflight_host (const MfpCard *card, const GPtrArray *devices,
                              const GPtrArray *others, MfpForm form, GError **error);
+
+/* The virtual functions of @card's functions: (element-type MfpPciAddress); the caller owns
+ * it. @devices: as for mfp_preflight_host() */
+GArray *mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices);
+
+/**
+ * mfp_preflight_physical:
+ * @devices: as for mfp_preflight_host()
+ * @virtual_functions: (element-type MfpHostFunction): those of mfp_preflight_list_virtual()
+ * @guests: (element-type MfpGuest): all that run
+ * @uses: (element-type MfpHostUse): what the host uses @virtual_functions for
+ *
+ * Refuses a physical function that has virtual functions: they vanish when it leaves its host
+ * driver, whoever has them. The message tells who has each.
+ */
+gboolean mfp_preflight_physical (const MfpCard *card, const GPtrArray *devices,
+                                 const GPtrArray *virtual_functions, const GPtrArray *guests,
+                                 const GPtrArray *uses, GError **error);
+
+/* For a user's own libvirt, which cannot bind drivers: refuses a card of which a function has
+ * to be taken from its host driver. */
+gboolean mfp_preflight_session (const MfpCard *card, GError **error);
 
 /* Whether @host is a function of @card, or shares an IOMMU group with one. */
 gboolean mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host);

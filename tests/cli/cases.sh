@@ -173,6 +173,31 @@ two_pfs_are_listed() {
     "0000:03:00.2  -  0x020000  Mellanox MT27800 Family [ConnectX-5 Virtual Function]  group 40"
 }
 
+# The VFs of 03:00.0 are in its own slot, and 03:00.1 has none.
+pfs_with_vfs_are_refused() {
+  load pf-and-vfs-one-slot
+  for words in 03:00 03:00.0 "--rest unassigned 03:00.2=0"; do
+    # shellcheck disable=SC2086 # several words
+    on_fake attach vm $words
+    assert_refused_with "host function 0000:03:00.0 has virtual functions, which would vanish with it: 0000:03:00.2 (no driver), 0000:03:00.3 (no driver), 0000:03:00.4 (no driver), 0000:03:00.5 (no driver); "
+  done
+  succeed attach --dry-run vm 03:00.1=0
+  succeed attach vm 03:00.2=0,03:00.3=1
+  succeed detach vm 03:00.2,3
+  assert_as_before
+}
+
+a_pf_is_refused_whoever_names_it() {
+  load pf-with-vfs-in-use
+  succeed attach --dry-run vm 05:00.0
+  sed '0,/function="0x0"/s//function="0x1"/' "$scratch/stdout" >"$scratch/card.xml"
+  for words in "vm 05:00.1=0" "vm 05:00" "--config vm 05:00.1=0" "--file $scratch/card.xml vm"; do
+    # shellcheck disable=SC2086 # several words
+    on_fake attach $words
+    assert_refused_with "host function 0000:05:00.1 has virtual functions, which would vanish with it: 0000:05:10.1 (vfio-pci, domain 'other'), 0000:05:10.3 (ixgbevf, network interface enp5s16f3, which is up), "
+  done
+}
+
 vfs_in_use_are_listed() {
   load pf-with-vfs-in-use
   assert_listed \
@@ -205,6 +230,8 @@ check "functions with groups of their own are attached without the rest" groups_
 check "a GPU with VFs in its slot is listed with its drivers" gpu_is_listed
 check "two VFs of a GPU in the same host slot are attached" gpu_vfs
 check "two PFs with VFs in their slot are listed" two_pfs_are_listed
+check "a PF with VFs is refused, and VFs in its slot can be attached" pfs_with_vfs_are_refused
+check "a PF is refused by word, device, --config and document, and the message tells who has its VFs" a_pf_is_refused_whoever_names_it
 check "VFs in use are listed with their domain" vfs_in_use_are_listed
 check "free VFs are attached, and a VF in use is refused" free_vfs
 finish

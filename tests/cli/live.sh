@@ -229,6 +229,36 @@ alias_for_the_next_start() {
   grep -q '<alias name="ua-mine"/>' "$scratch/next" || fail "the persistent XML lacks the alias"
 }
 
+# In such a domain libvirt gives QEMU no access to the VFIO group of a function, unless the
+# function says that it does without IOMMUFD.
+iommufd_domain() {
+  new_host
+  edit_state -e 's,^\( *\)<name>vm</name>,&\n\1<iommufd enabled="yes"/>,'
+  remember
+  succeed attach --dry-run vm 01:00
+  [ "$(grep -c '<driver iommufd="no"/>' "$scratch/stdout")" -eq 4 ] || fail "the dry run differs"
+  cp "$scratch/stdout" "$scratch/card.xml"
+  succeed attach --dry-run --config vm 01:00
+  assert_stdout_lacks iommufd
+  succeed attach --file "$scratch/card.xml" vm
+  succeed detach vm 01:00
+  succeed attach vm 01:00
+  succeed detach vm 01:00
+  assert_as_before
+}
+
+# A user's own libvirt does not run as root.
+session() {
+  new_host
+  on_fake -c qemu:///session attach vm 01:00
+  assert_error 3 "host function 0000:01:00.0 cannot be taken from nic: a user's own libvirt (qemu:///session) does not run as root; use qemu:///system (-c)"
+  on_fake -c qemu:///session attach --dry-run vm 01:00
+  assert_status 0
+  succeed -c qemu:///session attach --config vm 01:00
+  succeed -c qemu:///session detach --config vm 01:00
+  assert_as_before
+}
+
 # Two domains, and each has its own card.
 two_domains() {
   plugged_host
@@ -291,6 +321,8 @@ check "--persistent changes the running domain and its persistent XML" persisten
 check "--config changes the persistent XML only" config
 check "--persistent completes a live attach, and detach --live keeps the persistent XML" live_then_config
 check "--persistent after a live attach writes the alias of the document" alias_for_the_next_start
+check "in a domain with IOMMUFD the functions go without it" iommufd_domain
+check "qemu:///session cannot take functions from the host" session
 check "two domains may have a card each" two_domains
 check "one domain may have two cards" two_cards
 check "a domain may be named by its id and by its UUID" by_id_and_uuid

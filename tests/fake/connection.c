@@ -330,6 +330,12 @@ virConnectOpenAuth (const char *name, virConnectAuthPtr auth G_GNUC_UNUSED, unsi
   return open_connection ("virConnectOpenAuth", name, (flags & VIR_CONNECT_RO) != 0);
 }
 
+char *
+virConnectGetURI (virConnectPtr conn)
+{
+  return strdup (conn->uri ? conn->uri : "qemu:///system"); /* the client frees with free() */
+}
+
 int
 virConnectRef (virConnectPtr conn)
 {

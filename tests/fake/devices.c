@@ -195,6 +195,17 @@ plug (Fake *fake, FakeDomain *domain, xmlNode *device, const MfpPciAddress *host
   return FALSE;
 }
 
+/* Whether libvirt hands @device to QEMU by IOMMUFD, and not by its VFIO group: libvirt 12.2
+ * does so in a domain that says so, unless the device says otherwise. */
+static gboolean
+goes_by_iommufd (const FakeDomain *domain, const xmlNode *device)
+{
+  const xmlNode *iommufd = mfp_xml_child (fake_xml_root (domain->live), "iommufd");
+
+  return mfp_xml_attribute_is (iommufd, "enabled", "yes")
+         && !mfp_xml_attribute_is (mfp_xml_child (device, "driver"), "iommufd", "no");
+}
+
 /* libvirt takes a managed function from its host driver, and reattaches it if the attach
  * fails. */
 static gboolean
@@ -208,7 +219,8 @@ plug_managed (Fake *fake, FakeDomain *domain, xmlNode *device, FakeNode *node)
       fake_host_destroy_vfs (fake, node);
       fake_host_set_driver (node, "vfio-pci");
     }
-  g_hash_table_add (domain->access, GINT_TO_POINTER (node->group));
+  if (!goes_by_iommufd (domain, device))
+    g_hash_table_add (domain->access, GINT_TO_POINTER (node->group));
   done = plug (fake, domain, device, &node->address);
   if (done)
     return TRUE;

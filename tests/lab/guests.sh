@@ -86,20 +86,23 @@ build_foreign_guest() {
   mv "$target/initrd.tmp" "$target/initrd"
 }
 
-# in_root DIRECTORY COMMAND...: runs a command of the lab's root file system. The command sees this machine's /proc and
-# /dev, and finds DIRECTORY at $directory_in_root.
-directory_in_root=/mnt
-in_root() {
-  local directory=$1
-  shift
-  if [[ -z $root ]]; then
-    "$@"
-    return
-  fi
+# enter_root DIRECTORY: sets $entry to the words that run a command of the lab's root file system. The command sees this
+# machine's /proc, /sys and /dev, and DIRECTORY at its own path. Without /sys libvirt 12 does not start a domain.
+enter_root() {
+  entry=()
+  [[ -n $root ]] || return 0
+  mkdir -p "$root$1"
   # shellcheck disable=SC2016 # the inner shell expands them
-  unshare --mount bash -c '
-    mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --bind "$1" "$0/mnt" && exec chroot "$0" "${@:2}"' \
-    "$root" "$directory" "$@"
+  entry=(unshare --mount bash -c '
+    for directory in /proc /sys /dev; do mount --rbind "$directory" "$0$directory" || exit; done
+    mount --bind "$1" "$0$1" && exec chroot "$0" "${@:2}"' "$root" "$1")
+}
+
+# in_root DIRECTORY COMMAND...: runs the command so.
+in_root() {
+  local entry
+  enter_root "$1"
+  "${entry[@]}" "${@:2}"
 }
 
 # guest_key KIND: prints a hash of everything that a saved guest depends on.
@@ -125,11 +128,10 @@ save_guest() {
   [[ $(cat "$target/key" 2>/dev/null) != "$key" ]] || return 0
   say "booting and saving the guest $kind"
   state=$(mktemp -d /tmp/mfplug.XXXXXX)
-  [[ -n $root ]] || directory_in_root=$state
   rm -rf "$target"
   mkdir -p "$target"
   cp "$(guest_files "$kind")"/{vmlinux,initrd} "$state/"
-  sed "s,/var/lib/libvirt/images/$kind,$directory_in_root," "$work/share/guest/$kind.xml" >"$state/domain.xml"
+  sed "s,/var/lib/libvirt/images/$kind,$state," "$work/share/guest/$kind.xml" >"$state/domain.xml"
   if ! boot_and_save "$kind" "$state"; then
     say "cannot boot and save the guest $kind on this machine; see $state"
     tail -n 20 "$state/log" "$state/serial.log" >&2 || true
@@ -148,7 +150,7 @@ kill_guest() { [[ ! -s $1 ]] || kill "$(cat "$1")"; }
 # virsh is the whole daemon, and keeps its files below STATE. It reads commands from a pipe, which stays open: the
 # daemon and the guest live only as long as virsh reads.
 boot_and_save() {
-  local kind=$1 state=$2 virsh to_virsh pid=$2/root/run/qemu/$1.pid saved=no
+  local kind=$1 state=$2 entry virsh to_virsh pid=$2/root/run/qemu/$1.pid saved=no
   # The guest must not outlive this function, even if a signal ends it.
   # shellcheck disable=SC2064 # expands now, because the variable is local
   trap "kill_guest '$pid'" EXIT
@@ -157,7 +159,8 @@ boot_and_save() {
   printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'stdio_handler = "file"' \
     'namespaces = []' 'cgroup_controllers = []' 'remember_owner = 0' >"$state/root/etc/qemu.conf"
   mkfifo "$state/commands"
-  in_root "$state" virsh -q -c "qemu:///embed?root=$directory_in_root/root" \
+  enter_root "$state"
+  "${entry[@]}" virsh -q -c "qemu:///embed?root=$state/root" \
     <"$state/commands" >"$state/log" 2>&1 {lock}>&- &
   virsh=$!
   exec {to_virsh}>"$state/commands"
@@ -209,13 +212,13 @@ save_responsive_guest() {
   for try in 1 2 3 4 5; do
     rm -f "$state/save"
     : >"$state/serial.log"
-    tell_virsh "create $directory_in_root/domain.xml"
+    tell_virsh "create $state/domain.xml"
     await more_alive_than 0 || return 1
-    tell_virsh "save $kind $directory_in_root/save"
+    tell_virsh "save $kind $state/save"
     tell_virsh "echo saved-$try"
     await virsh_said "^saved-$try" && [[ -s $state/save ]] || return 1
     before=$(alive_count)
-    tell_virsh "restore $directory_in_root/save"
+    tell_virsh "restore $state/save"
     tell_virsh "dumpxml $kind"
     tell_virsh "echo restored-$try"
     await virsh_said "^restored-$try" || return 1

@@ -248,14 +248,26 @@ queue() {
   [[ $answer != *'"error"'* ]] || { diag "$answer"; return 1; }
 }
 
-# restart_libvirtd [SIGNAL [OPTION...]]: ends libvirtd by that signal, and starts it again with these options.
-restart_libvirtd() {
-  local signal=${1:--TERM} pid
-  pid=$(cat /run/libvirtd.pid)
-  kill "$signal" "$pid"
-  wait_for process_ended "$pid" || { diag "libvirtd ($pid) did not end"; return 1; }
-  libvirtd -d "${@:2}" </dev/null
+# The daemon that runs domains. A scenario for the modular daemons replaces it.
+DAEMON=libvirtd
+
+# end_daemon NAME SIGNAL: ends a daemon by that signal.
+end_daemon() {
+  local pid
+  pid=$(cat "/run/$1.pid")
+  kill "$2" "$pid"
+  wait_for process_ended "$pid" || { diag "$1 ($pid) did not end"; return 1; }
+}
+
+# start_daemon NAME [OPTION...]: starts a daemon, and waits until libvirt answers.
+start_daemon() {
+  "$1" -d "${@:2}" </dev/null
   wait_for libvirtd_answers
+}
+
+# restart_libvirtd [SIGNAL [OPTION...]]: ends $DAEMON by that signal, and starts it again with these options.
+restart_libvirtd() {
+  end_daemon "$DAEMON" "${1:--TERM}" && start_daemon "$DAEMON" "${@:2}"
 }
 process_ended() { [[ ! -d /proc/$1 ]]; }
 libvirtd_answers() { virsh -q uri >/dev/null 2>&1; }
@@ -420,11 +432,11 @@ guest_off() {
   esac
 }
 
-# unconfine: defines the guest without an AppArmor profile of its own. The profile takes most of the time of a start or
-# a restore, and a second for each hostdev.
+# unconfine [ELEMENT]: defines the guest without an AppArmor profile of its own, and with this further XML element. The
+# profile takes most of the time of a start or a restore, and a second for each hostdev.
 unconfine() {
   virsh dumpxml --inactive "$DOMAIN" |
-    sed "s,</domain>,<seclabel type='none' model='apparmor'/>&," >/tmp/unconfined.xml
+    sed "s,</domain>,<seclabel type='none' model='apparmor'/>${1:-}&," >/tmp/unconfined.xml
   virsh -q define /tmp/unconfined.xml
 }
 
@@ -437,14 +449,15 @@ wake_guest() {
   heartbeat_seen
 }
 
-# guest_restore [unconfined]: reattaches all cards, restores the saved guest, and resets its persistent definition.
+# guest_restore [unconfined [ELEMENT]]: reattaches all cards, restores the saved guest, and resets its persistent
+# definition. For the arguments see unconfine.
 guest_restore() {
   local saved=/lab/saved/$GUEST number terminal
   guest_off && reattach "${CARDS[@]}" || return 1
   mkdir -p "$GUEST_DIR"
   cp -n "$GUEST_FILES"/{vmlinux,initrd} "$saved/save" "$GUEST_DIR/"
   virsh -q define "/lab/guest/$GUEST.xml" || return 1
-  [[ ${1:-} != unconfined ]] || unconfine || return 1
+  [[ ${1:-} != unconfined ]] || unconfine "${2:-}" || return 1
   number=$(awk '{ print $2; exit }' "$saved/list")
   { printf '\nRESTORED\n'; cat "$saved/list"; echo "LISTED $number"; } >>"$SERIAL_LOG"
   # The definition in the saved file names the paths at which the guest was booted, so this one replaces it.

@@ -75,6 +75,60 @@ static const Row selections[] = {
     "host functions 0000:01:00.0 and 0000:01:00.1 would both become guest function 0" },
 };
 
+/* 01:00.0 is a physical function, 01:00.1 and .2 are its virtual functions. */
+static GPtrArray *
+sriov_host (void)
+{
+  GPtrArray *host = test_host_list ();
+  static const char *const functions[] = { "0000:01:00.0", "0000:01:00.1", "0000:01:00.2" };
+
+  FOR_EACH (i, functions)
+    {
+      MfpHostFunction *function
+          = test_host_function (functions[i], "igb", MFP_NO_IOMMU_GROUP, functions[i]);
+
+      function->is_virtual = i > 0;
+      g_ptr_array_add (host, function);
+    }
+  return host;
+}
+
+static const Row sriov_selections[] = {
+  { "a-whole-device-means-no-virtual-functions", "01:00", MFP_REST_KEEP, "0000:01:00.0=0", NULL },
+  { "the-rest-means-no-virtual-functions", "01:00.0", MFP_REST_UNASSIGNED, "0000:01:00.0=0",
+    NULL },
+  { "virtual-functions-are-named-one-by-one", "01:00.1=0,01:00.2=1", MFP_REST_KEEP,
+    "0000:01:00.1=0 0000:01:00.2=1", NULL },
+};
+
+static void
+test_sriov (gconstpointer data)
+{
+  const Row *row = data;
+  g_autoptr (GArray) wanted = test_selections (row->words);
+  g_autoptr (GPtrArray) host = sriov_host ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpCard) card = mfp_card_from_selections (wanted, host, row->rest, &error);
+  g_autofree char *text = card ? test_describe_card (card) : NULL;
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (text, ==, row->expected);
+}
+
+static void
+test_only_virtual (void)
+{
+  g_autoptr (GArray) wanted = test_selections ("01:00");
+  g_autoptr (GPtrArray) host = sriov_host ();
+  g_autoptr (GError) error = NULL;
+
+  g_ptr_array_remove_index (host, 0);
+  g_assert_null (mfp_card_from_selections (wanted, host, MFP_REST_KEEP, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "host device 0000:01:00 has only virtual functions; name each that you mean: "
+                "0000:01:00.1, 0000:01:00.2");
+}
+
 static void
 test_from_selections (gconstpointer data)
 {
@@ -668,6 +722,11 @@ main (int argc, char **argv)
     test_add_row (selections[i].expected ? "/card/from-selections/accepts-"
                                          : "/card/from-selections/refuses-",
                   selections[i].name, &selections[i], test_from_selections);
+  FOR_EACH (i, sriov_selections)
+    test_add_row ("/card/from-selections/", sriov_selections[i].name, &sriov_selections[i],
+                  test_sriov);
+  g_test_add_func ("/card/from-selections/refuses-a-device-of-virtual-functions-only",
+                   test_only_virtual);
   g_test_add_func ("/card/add/is-managed-by-default", test_defaults);
   g_test_add_func ("/card/find/finds-by-host-and-by-guest-function", test_find);
   g_test_add_func ("/card/count-exposed/leaves-out-unassigned-functions", test_count_exposed);

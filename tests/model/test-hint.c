@@ -20,6 +20,11 @@ test_known (void)
     { "internal error: unable to execute QEMU command 'device_add': vfio 0000:01:00.0: group 12 "
       "is not viable",
       "virt-mfplug list" },
+    { "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Permission denied",
+      "group libvirt" },
+    { "authentication unavailable: no polkit agent available to authenticate action "
+      "'org.libvirt.unix.manage'",
+      "group libvirt" },
   };
 
   FOR_EACH (i, rows)

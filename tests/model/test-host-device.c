@@ -16,18 +16,24 @@ load (const char *name)
 }
 
 static char *
-describe_group (const MfpHostFunction *function)
+describe_addresses (const GArray *addresses)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
-  for (guint i = 0; i < function->group->len; i++)
+  for (guint i = 0; i < addresses->len; i++)
     {
-      g_autofree char *member
-          = mfp_pci_address_format (&g_array_index (function->group, MfpPciAddress, i));
+      g_autofree char *address
+          = mfp_pci_address_format (&g_array_index (addresses, MfpPciAddress, i));
 
-      g_string_append_printf (text, "%s%s", i ? " " : "", member);
+      g_string_append_printf (text, "%s%s", i ? " " : "", address);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static char *
+describe_group (const MfpHostFunction *function)
+{
+  return describe_addresses (function->group);
 }
 
 static void
@@ -92,6 +98,18 @@ test_vf (void)
 
   g_assert_cmpstr (address, ==, "0000:81:10.5");
   g_assert_cmpstr (group, ==, "0000:81:10.5");
+  g_assert_true (function->is_virtual);
+  g_assert_cmpuint (function->virtual_functions->len, ==, 0);
+}
+
+static void
+test_pf (void)
+{
+  g_autoptr (MfpHostFunction) function = load ("pf.xml");
+  g_autofree char *text = describe_addresses (function->virtual_functions);
+
+  g_assert_false (function->is_virtual);
+  g_assert_cmpstr (text, ==, "0000:81:10.1 0000:81:10.5");
 }
 
 static void
@@ -251,6 +269,7 @@ main (int argc, char **argv)
   g_test_add_func ("/host-device/parse/recognizes-a-bridge", test_bridge);
   g_test_add_func ("/host-device/parse/accepts-a-device-without-driver-and-group", test_bare);
   g_test_add_func ("/host-device/parse/keeps-a-vf-apart-from-its-pf", test_vf);
+  g_test_add_func ("/host-device/parse/reads-the-virtual-functions-of-a-pf", test_pf);
   g_test_add_func ("/host-device/parse/refuses-another-kind-of-device", test_net);
   FOR_EACH (i, bad)
     test_add_row ("/host-device/parse/refuses-", bad[i].name, &bad[i], test_bad);

@@ -82,6 +82,9 @@ static const Good good[] = {
     "<?xml version='1.0' encoding='ISO-8859-1'?><devices><!-- \xe4 -->" ONE (0, "") "</devices>",
     "0000:01:00.0=0", NULL },
   { "the-driver-of-a-live-domain", ONE (0, "<driver name='vfio'/>"), "0000:01:00.0=0", NULL },
+  { "a-driver-without-iommufd", ONE (0, "<driver iommufd='no'/>"), "0000:01:00.0=0", NULL },
+  { "the-driver-of-a-live-domain-without-iommufd",
+    ONE (0, "<driver name='vfio' iommufd='no'/>"), "0000:01:00.0=0", NULL },
   { "multifunction-on", ONE (0, "<address type='pci' domain='0' bus='5' slot='0' function='0' "
                                 "multifunction='on'/>"),
     "0000:01:00.0=0", "0000:05:00" },
@@ -246,6 +249,12 @@ static const Bad bad[] = {
     "card.xml:2: <boot order=...> is not a number of at least 1" },
   { "a-driver-that-is-not-vfio", ONE (0, "\n<driver name='kvm'/>"),
     "card.xml:2: the only supported <driver> is name='vfio'" },
+  { "a-driver-with-iommufd", OPEN SOURCE (0) "\n<driver name='vfio' iommufd='yes'/>" CLOSE,
+    "card.xml:2: <driver iommufd='yes'/> is not supported: QEMU opens some of the functions by "
+    "their VFIO group" },
+  { "a-driver-whose-iommufd-is-neither-yes-nor-no",
+    OPEN SOURCE (0) "\n<driver iommufd='maybe'/>" CLOSE,
+    "card.xml:2: <driver> takes iommufd='yes|no'" },
   { "a-driver-s-model", ONE (0, "\n<driver name='vfio' model='mlx5_vfio_pci'/>"),
     "card.xml:2: <driver model=...> is not supported" },
   { "a-rom-bar-that-is-neither-on-nor-off", ONE (0, "<rom bar='maybe'/>"), "card.xml:1: " },
@@ -517,6 +526,20 @@ test_format_plug (void)
   g_assert_true (g_str_has_prefix (plug, "<hostdev "));
 }
 
+/* The <driver> that the document has is kept, in a document that --file reads again, too. */
+static void
+test_format_without_iommufd (void)
+{
+  g_autoptr (MfpCard) card = parse_valid (TWO ("<driver name='vfio'/>"));
+  g_autofree char *asked = NULL, *plug = NULL;
+
+  card->avoid_iommufd = TRUE;
+  asked = mfp_hostdev_format (card, test_function (card, 1), MFP_HOSTDEV_ASKED);
+  plug = mfp_hostdev_format (card, test_function (card, 1), MFP_HOSTDEV_PLUG);
+  assert_contains (asked, "<driver name=\"vfio\" iommufd=\"no\"/>");
+  assert_contains (plug, "<driver name=\"vfio\" iommufd=\"no\"/>");
+}
+
 static void
 test_format_unassigned (void)
 {
@@ -611,6 +634,8 @@ main (int argc, char **argv)
   g_test_add_func ("/hostdev-xml/format/a-single-function-is-not-multifunction",
                    test_format_single);
   g_test_add_func ("/hostdev-xml/format/plug-has-our-alias-and-is-unmanaged", test_format_plug);
+  g_test_add_func ("/hostdev-xml/format/says-no-to-iommufd-in-a-domain-that-uses-it",
+                   test_format_without_iommufd);
   g_test_add_func ("/hostdev-xml/format/unassigned-has-no-guest-address", test_format_unassigned);
   g_test_add_func ("/hostdev-xml/format/asked-has-no-alias-of-ours", test_format_asked);
   g_test_add_func ("/hostdev-xml/tuning/reads-rom-and-boot", test_tuning);

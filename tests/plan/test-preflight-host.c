@@ -164,6 +164,52 @@ test_holders (void)
                 "first");
 }
 
+/* 81:00.0 is a physical function with the virtual functions 81:10.0, which an unknown driver has,
+ * 81:00.3, which domain 'q35-card' has, and 81:10.2, whose interface is up. */
+static void
+test_physical (void)
+{
+  g_autoptr (GPtrArray) host = test_host_list (), virtual_functions = test_host_list ();
+  g_autoptr (GPtrArray) guests = test_guest_list (), uses = g_ptr_array_new ();
+  g_autoptr (MfpCard) card = test_card ("0000:81:00.0=0");
+  g_autoptr (GArray) listed = NULL;
+  g_autoptr (GError) error = NULL;
+  MfpHostFunction *physical = test_host_function ("0000:81:00.0", "igb", 5, "0000:81:00.0");
+  MfpHostUse use = { .parent = (char *) "pci_0000_81_10_2", .text = (char *) "network interface e1" };
+
+  g_array_unref (physical->virtual_functions);
+  physical->virtual_functions = test_addresses ("0000:81:10.0 0000:81:00.3 0000:81:10.2");
+  g_ptr_array_add (host, physical);
+  g_ptr_array_add (virtual_functions, test_host_function ("0000:81:10.0", NULL, 6, ""));
+  g_ptr_array_add (virtual_functions, test_host_function ("0000:81:00.3", "vfio-pci", 7, ""));
+  g_ptr_array_add (virtual_functions, test_host_function ("0000:81:10.2", "igbvf", 8, ""));
+  g_ptr_array_add (guests, test_load_guest ("pc.xml"));
+  g_ptr_array_add (guests, test_load_guest ("q35-card.xml"));
+  g_ptr_array_add (uses, &use);
+  listed = mfp_preflight_list_virtual (card, host);
+  g_assert_cmpuint (listed->len, ==, 3);
+  g_assert_false (
+      mfp_preflight_physical (card, host, virtual_functions, guests, uses, &error));
+  assert_error (error, MFP_ERROR_REFUSED,
+                "host function 0000:81:00.0 has virtual functions, which would vanish with it: "
+                "0000:81:10.0 (no driver), 0000:81:00.3 (vfio-pci, domain 'q35-card'), "
+                "0000:81:10.2 (igbvf, network interface e1); ");
+  assert_error (error, MFP_ERROR_REFUSED, "echo 0 > /sys/bus/pci/devices/0000:81:00.0/sriov_numvfs");
+}
+
+static void
+test_no_virtual_functions (void)
+{
+  g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e"), none = g_ptr_array_new ();
+  g_autoptr (MfpCard) card = test_card (BOTH);
+  g_autoptr (GArray) listed = mfp_preflight_list_virtual (card, host);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (listed->len, ==, 0);
+  g_assert_true (mfp_preflight_physical (card, host, none, none, none, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_concerns (void)
 {
@@ -195,6 +241,11 @@ main (int argc, char **argv)
   g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-but-no-bridges",
                    test_other_devices);
   g_test_add_func ("/preflight/holders/refuses-what-another-guest-has", test_holders);
+  g_test_add_func ("/preflight/physical/refuses-a-function-with-virtual-functions-and-tells-who-has-"
+                   "them",
+                   test_physical);
+  g_test_add_func ("/preflight/physical/accepts-a-card-without-virtual-functions",
+                   test_no_virtual_functions);
   g_test_add_func ("/preflight/concerns/matches-own-functions-and-group-members", test_concerns);
   return g_test_run ();
 }
