@@ -54,8 +54,8 @@ typedef struct
  * @has_address: it is visible to the guest at @address; otherwise it is an
  *   unassigned host device (<address type='unassigned'/>)
  * @is_hostdev: a <hostdev> of type pci; only then @managed and @xml are set
- * @holds_host: it uses the host function @host: a hostdev, or an <interface>
- *   of type hostdev
+ * @holds_host: it uses the host function @host: a hostdev, an <interface> of
+ *   type hostdev, an NVMe disk, or an argument of <qemu:commandline>
  * @xml: the element
  *
  * A device with a guest PCI address, or a host device without one.
