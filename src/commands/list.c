@@ -27,7 +27,10 @@ list_host (MfpInvocation *invocation, const MfpCommonOptions *options, MfpHostLi
   if (functions)
     guests = mfp_domains_read_others (session->libvirt, error);
   if (!guests)
-    return NULL;
+    {
+      mfp_error_refuse (error);
+      return NULL;
+    }
   list.devices = devices = mfp_inventory_host (functions, guests, list.all);
   return mfp_report_host_list (&list, invocation->format);
 }

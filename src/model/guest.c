@@ -282,6 +282,19 @@ mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
   return NULL;
 }
 
+const MfpGuest *
+mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < guests->len; i++)
+    {
+      const MfpGuest *guest = g_ptr_array_index (guests, i);
+
+      if (mfp_guest_find_holder (guest, host) || mfp_guest_find_record (guest, host))
+        return guest;
+    }
+  return NULL;
+}
+
 GArray *
 mfp_guest_list_held (const MfpGuest *guest)
 {

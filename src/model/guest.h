@@ -120,6 +120,10 @@ const MfpGuestDevice *mfp_guest_find_alias (const MfpGuest *guest, const char *a
 const MfpGuestDevice *mfp_guest_find_holder (const MfpGuest *guest,
                                              const MfpPciAddress *host);
 
+/* The one of @guests (element-type MfpGuest) that uses the host function @host, or whose record
+ * names it; NULL: none. */
+const MfpGuest *mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host);
+
 /* The host functions that its devices of any kind use: (element-type MfpPciAddress); the
  * caller owns it. */
 GArray *mfp_guest_list_held (const MfpGuest *guest);

@@ -71,24 +71,13 @@ mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices)
   return all;
 }
 
-/* The guest that has the host function at @address, or NULL. */
-static const MfpGuest *
-find_owner (const GPtrArray *guests, const MfpPciAddress *address)
-{
-  for (guint i = 0; i < guests->len; i++)
-    if (mfp_guest_find_holder (g_ptr_array_index (guests, i), address)
-        || mfp_guest_find_record (g_ptr_array_index (guests, i), address))
-      return g_ptr_array_index (guests, i);
-  return NULL;
-}
-
 /* Adds "0000:09:10.0 (igbvf, domain 'vm')" to a list. */
 static void
 append_virtual (GString *list, const MfpPciAddress *address, const GPtrArray *virtual_functions,
                 const GPtrArray *guests, const GPtrArray *uses)
 {
   const MfpHostFunction *host = mfp_host_function_find (virtual_functions, address);
-  const MfpGuest *owner = find_owner (guests, address);
+  const MfpGuest *owner = mfp_guests_find_owner (guests, address);
   g_autofree char *text = mfp_pci_address_format (address);
   g_autoptr (GString) details = g_string_new (NULL);
 
@@ -256,15 +245,13 @@ gboolean
 mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
 {
   for (guint i = 0; i < functions->len; i++)
-    for (guint j = 0; j < guests->len; j++)
-      {
-        const MfpHostFunction *function = g_ptr_array_index (functions, i);
-        const MfpGuest *guest = g_ptr_array_index (guests, j);
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+      const MfpGuest *owner = mfp_guests_find_owner (guests, &function->address);
 
-        if (mfp_guest_find_holder (guest, &function->address)
-            || mfp_guest_find_record (guest, &function->address))
-          return refuse (error, &function->address,
-                         "is attached to domain '%s'; detach it there first", guest->name);
-      }
+      if (owner)
+        return refuse (error, &function->address,
+                       "is attached to domain '%s'; detach it there first", owner->name);
+    }
   return TRUE;
 }

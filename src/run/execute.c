@@ -63,19 +63,6 @@ get_step (const MfpPlan *plan, guint index)
   return g_ptr_array_index (plan->steps, index);
 }
 
-/* Adds @from (transfer full) to *@all, on a line of its own. */
-static void
-collect (GError **all, GError *from)
-{
-  if (!*all)
-    {
-      *all = from;
-      return;
-    }
-  mfp_error_append (all, "%s", from->message);
-  g_error_free (from);
-}
-
 /* The record stays for as long as anything is left of what it names. */
 static gboolean
 applies (const MfpStep *step, const GError *failed)
@@ -99,7 +86,7 @@ undo (const MfpRun *run, guint end, GError **error)
           || mfp_step_equal (&inverse, &last))
         continue;
       if (!run_step (run, &inverse, MFP_PHASE_UNDO, &local))
-        collect (&failed, local);
+        mfp_error_collect (&failed, local);
       last = inverse;
     }
   if (failed)
@@ -345,7 +332,7 @@ run_rest (const MfpRun *run, GError **error)
       GError *local = NULL;
 
       if (applies (step, failed) && !run_step (run, step, MFP_PHASE_FINISH, &local))
-        collect (&failed, local);
+        mfp_error_collect (&failed, local);
     }
   if (!failed)
     return TRUE;

@@ -160,22 +160,12 @@ mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, Mf
   return mfp_run_done_or_ended (done, local, error);
 }
 
-/* Two runs may detach one card. A run that finds the record gone before it tried to remove
- * it tells the person about the other. */
+/* Removes what is not there without an error, if another run detached the card, too. */
 static gboolean
-check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
-                 GError **error)
+check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+                 gboolean *done, GError **error)
 {
-  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
-  gboolean *tried = data;
-  gboolean has = TRUE;
-
-  if (run->plan->card->record_id && !mfp_domain_has_metadata (run->libvirt, uri, &has, error))
-    return FALSE;
-  if (!has && !*tried)
-    mfp_run_note (run, "another virt-mfplug detached the card at the same time");
-  *tried = TRUE;
-  *done = !has || remove_record (run, error);
+  *done = remove_record (run, error);
   return *done;
 }
 
@@ -183,8 +173,7 @@ gboolean
 mfp_step_forget (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase phase,
                  GError **error)
 {
-  gboolean tried = FALSE;
-  const MfpPoll poll = { .check = check_forgotten, .data = &tried, .late = MFP_ERROR_FAILED };
+  const MfpPoll poll = { .check = check_forgotten, .late = MFP_ERROR_FAILED };
   GError *local = NULL;
   gboolean done = mfp_poll (run, phase, &poll, &local);
 
