@@ -243,11 +243,25 @@ has_ended (const MfpRun *run)
   return mfp_error_is (error, MFP_ERROR_DOMAIN_GONE);
 }
 
-static void
-tell_undone (const MfpRun *run, GError **error)
+/* Whether the steps before @end changed nothing but the record. */
+static gboolean
+only_recorded (const MfpPlan *plan, guint end)
 {
-  /* Something had been touched by then. */
-  if (mfp_error_is (*error, MFP_ERROR_REFUSED))
+  for (guint i = 0; i < end; i++)
+    {
+      MfpStep inverse;
+
+      if (mfp_step_inverse (get_step (plan, i), &inverse) && inverse.kind != MFP_STEP_FORGET)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* @end: how many steps were undone */
+static void
+tell_undone (const MfpRun *run, guint end, GError **error)
+{
+  if (mfp_error_is (*error, MFP_ERROR_REFUSED) && !only_recorded (run->plan, end))
     mfp_error_recode (error, MFP_ERROR_FAILED);
   if (!mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE) && has_ended (run))
     mfp_error_append (error, "The domain ended meanwhile.");
@@ -273,7 +287,7 @@ fall_back (const MfpRun *run, guint end, GError **error)
   if (mfp_error_is (*error, MFP_ERROR_HUNG))
     tell_hung (run, error);
   else if (undo (run, end, &failed))
-    tell_undone (run, error);
+    tell_undone (run, end, error);
   else
     {
       mfp_error_append (error, "Undoing that failed: %s", failed->message);

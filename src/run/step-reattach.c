@@ -267,13 +267,13 @@ check_returned (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, 
 
 /* ---- all of a step ---- */
 
-/* The functions that @step is about, the last first. */
+/* The functions that @step is about. */
 static GPtrArray *
 list_functions (const MfpPlan *plan, const MfpStep *step)
 {
   GPtrArray *functions = g_ptr_array_new ();
 
-  for (guint i = plan->card->functions->len; i-- > 0;)
+  for (guint i = 0; i < plan->card->functions->len; i++)
     {
       MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
 

@@ -70,6 +70,87 @@ record_other_detach (void)
   g_assert_no_error (error);
 }
 
+/* ---- claims ---- */
+
+#define SMALLEST_ID "0"
+#define LARGEST_ID "z"
+
+/* Writes the record @id, which names 01:00.1, into the domain 'other', or removes it. */
+static void
+write_other_record (const char *id, gboolean exists, gboolean claiming)
+{
+  const MfpPciAddress slot = { .bus = 3 };
+  const MfpRecordFunction function
+      = { .host = test_address ("0000:01:00.1"), .guest_function = 0, .alias = (char *) "ua-x" };
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (MfpRecord) record = mfp_record_new (id, &slot);
+  g_autofree char *uri = mfp_record_uri (id);
+  g_autofree char *xml = NULL;
+  g_autoptr (GError) error = NULL;
+
+  mfp_record_add (record, &function);
+  record->claiming = claiming;
+  xml = exists ? mfp_record_format (record) : NULL;
+  connection_open (&connection, &error);
+  g_assert_no_error (error);
+  mfp_domain_choose (connection.libvirt, "other", &error);
+  g_assert_no_error (error);
+  mfp_domain_set_metadata (connection.libvirt, uri, xml, &error);
+  g_assert_no_error (error);
+}
+
+static void
+let_other_stand_back (void)
+{
+  write_other_record (LARGEST_ID, FALSE, FALSE);
+}
+
+static void
+let_other_take (void)
+{
+  write_other_record (LARGEST_ID, TRUE, FALSE);
+}
+
+typedef struct
+{
+  const char *name;
+  const char *id;
+  gboolean claiming;
+  void (*on_wait) (void);
+  gboolean goes_on;
+} Claim;
+
+static const Claim claims[] = {
+  { "a-record-of-another-domain-makes-it-stand-back", LARGEST_ID, FALSE, NULL, FALSE },
+  { "a-claim-with-a-smaller-id-makes-it-stand-back", SMALLEST_ID, TRUE, NULL, FALSE },
+  { "it-goes-on-when-a-claim-with-a-larger-id-is-gone", LARGEST_ID, TRUE, let_other_stand_back,
+    TRUE },
+  { "it-stands-back-when-a-claim-with-a-larger-id-has-won", LARGEST_ID, TRUE, let_other_take,
+    FALSE },
+  { "it-stands-back-at-the-time-out-if-the-other-does-nothing", LARGEST_ID, TRUE, NULL, FALSE },
+};
+
+static void
+test_claim (gconstpointer data)
+{
+  const Claim *row = data;
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (State) before = state_capture (fake);
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { .on_wait = row->on_wait };
+
+  write_other_record (row->id, TRUE, row->claiming);
+  g_assert_cmpint (world_run (plan, &told, &error), ==, row->goes_on);
+  if (row->goes_on)
+    return;
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  assert_message (error, "another virt-mfplug is attaching host function 0000:01:00.1 to domain "
+                         "'other', or was interrupted: virt-mfplug recover other");
+  g_assert_cmpstr (told.steps->str, ==, " record claim! <forget");
+  assert_state (fake, before);
+}
+
 /* ---- what an observer hears ---- */
 
 static void
@@ -684,6 +765,8 @@ main (int argc, char **argv)
   g_test_add_func ("/execute/attach/an-undo-that-asks-the-guest-is-recorded-as-a-detach",
                    test_undone_is_detaching);
   g_test_add_func ("/execute/detach/succeeds-although-reports-are-lost", test_lost_events);
+  FOR_EACH (i, claims)
+    test_add_row ("/execute/claim/", claims[i].name, &claims[i], test_claim);
   g_test_add_func ("/execute/two-detaches/the-later-one-finds-nothing-to-do", test_two_detaches);
   g_test_add_func ("/execute/two-detaches/the-later-one-does-not-write-the-record-again",
                    test_late_detach);
