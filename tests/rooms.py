@@ -23,7 +23,7 @@ ROOMS["main.c"] = ROOMS["commands"]
 LIBRARIES = {
     "libvirt/": {"libvirt"},
     "libxml/": {"base", "model"},
-    "json-glib/": {"model", "output"},
+    "json-glib/": {"base", "model", "output"},
     "popt.h": {"commands", "main.c"},
 }
 
@@ -92,7 +92,7 @@ EXAMPLES = [
     ("run/run.c", "<libvirt/libvirt.h>",
      "src/run/run.c:2: only libvirt may include <libvirt/libvirt.h>"),
     ("plan/plan.c", "<json-glib/json-glib.h>",
-     "src/plan/plan.c:2: only model and output may include <json-glib/json-glib.h>"),
+     "src/plan/plan.c:2: only base and model and output may include <json-glib/json-glib.h>"),
     ("output/report.c", "<libxml/tree.h>",
      "src/output/report.c:2: only base and model may include <libxml/tree.h>"),
     ("model/card.c", "<popt.h>",

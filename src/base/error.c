@@ -57,3 +57,17 @@ mfp_error_append (GError **error, const char *format, ...)
   g_free ((*error)->message);
   (*error)->message = whole;
 }
+
+void
+mfp_error_collect (GError **all, GError *from)
+{
+  if (!*all)
+    {
+      *all = from;
+      return;
+    }
+  mfp_error_append (all, "%s", from->message);
+  if (mfp_error_is (from, MFP_ERROR_HUNG))
+    mfp_error_recode (all, MFP_ERROR_HUNG);
+  g_error_free (from);
+}

@@ -15,7 +15,7 @@
 #include "plan/preflight.h"
 
 static char *
-list_host (MfpInvocation *invocation, const MfpCommonOptions *options, gboolean all,
+list_host (MfpInvocation *invocation, const MfpCommonOptions *options, MfpHostList list,
            GError **error)
 {
   g_autoptr (MfpSession) session
@@ -27,9 +27,12 @@ list_host (MfpInvocation *invocation, const MfpCommonOptions *options, gboolean 
   if (functions)
     guests = mfp_domains_read_others (session->libvirt, error);
   if (!guests)
-    return NULL;
-  devices = mfp_inventory_host (functions, guests, all);
-  return mfp_report_host_list (devices, all, invocation->format);
+    {
+      mfp_error_refuse (error);
+      return NULL;
+    }
+  list.devices = devices = mfp_inventory_host (functions, guests, list.all);
+  return mfp_report_host_list (&list, invocation->format);
 }
 
 /* Asks QEMU which devices it has, which a read-only connection may not. Returns a set,
@@ -98,15 +101,17 @@ list_slots (MfpInvocation *invocation, const MfpCommonOptions *options, const ch
 }
 
 static gboolean
-check_list_usage (const GStrv arguments, gboolean all, gboolean slots, GError **error)
+check_list_usage (const GStrv arguments, const MfpHostList *list, gboolean slots, GError **error)
 {
   const char *problem = NULL;
 
   if (g_strv_length (arguments) > 1)
     problem = "list takes one domain at most";
+  else if (list->vfs && arguments[0])
+    problem = "list --vfs takes no domain";
   else if (slots && !arguments[0])
     problem = "list --slots takes a domain";
-  else if (slots && all)
+  else if (slots && list->all)
     problem = "--slots cannot be used with --all: it always lists all slots";
   if (problem)
     g_set_error_literal (error, MFP_ERROR, MFP_ERROR_USAGE, problem);
@@ -121,9 +126,10 @@ mfp_cmd_list (MfpInvocation *invocation, GError **error)
       = "[OPTION...] [DOMAIN]\n\n"
         "Lists the host's cards, and whether they could be attached; with DOMAIN those of\n"
         "that domain, or with --slots its slots. Nothing is changed.\n" MFP_DOMAIN_HELP;
-  int all = 0, slots = 0;
+  int all = 0, slots = 0, vfs = 0;
   const struct poptOption table[] = {
     { "all", '\0', POPT_ARG_NONE, &all, 0, "devices of one function, and bridges, too", NULL },
+    { "vfs", '\0', POPT_ARG_NONE, &vfs, 0, "each virtual function, instead of their number", NULL },
     { "slots", '\0', POPT_ARG_NONE, &slots, 0, "the guest slots of DOMAIN, and what occupies them",
       NULL },
     MFP_RESULT_OPTIONS (&options),
@@ -131,15 +137,17 @@ mfp_cmd_list (MfpInvocation *invocation, GError **error)
   };
   g_auto (GStrv) arguments = NULL;
   g_autofree char *help = NULL;
+  MfpHostList list;
 
   if (!mfp_options_parse (invocation, table, usage, &options, &arguments, &help, error))
     return NULL;
   if (help)
     return g_steal_pointer (&help);
-  if (!check_list_usage (arguments, all != 0, slots != 0, error))
+  list = (MfpHostList){ .all = all != 0, .vfs = vfs != 0 };
+  if (!check_list_usage (arguments, &list, slots != 0, error))
     return NULL;
   if (slots)
     return list_slots (invocation, &options, arguments[0], error);
   return arguments[0] ? list_guest (invocation, &options, arguments[0], all != 0, error)
-                      : list_host (invocation, &options, all != 0, error);
+                      : list_host (invocation, &options, list, error);
 }

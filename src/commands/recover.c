@@ -14,6 +14,7 @@
 typedef enum
 {
   WHOLE,  /* in the guest, as it should be */
+  CLAIMED, /* the run that recorded it took nothing */
   LOOSE,  /* in the guest, but libvirt no longer lists some of it */
   BROKEN, /* anything else, or a detach had begun: to be undone */
 } Condition;
@@ -73,7 +74,9 @@ examine (const MfpGuest *guest, const MfpRecord *record, GHashTable *devices)
       if (function->guest_function == 0)
         complete = complete && device && device->has_address;
     }
-  if (!complete || record->detaching)
+  if (record->claiming)
+    finding->condition = CLAIMED;
+  else if (!complete || record->detaching)
     finding->condition = BROKEN;
   else
     finding->condition = finding->lost->len ? LOOSE : WHOLE;
@@ -120,8 +123,15 @@ plan_recovery (const MfpSession *session, Finding *finding, MfpUnplug unplug)
   const MfpRunning running = { .id = live->id, .bus = bus, .unplug = unplug };
   MfpCard *card = g_steal_pointer (&finding->card);
 
-  return finding->condition == LOOSE ? mfp_plan_repair (card, &running, finding->lost)
-                                     : mfp_plan_detach (card, &running, NULL);
+  switch (finding->condition)
+    {
+    case CLAIMED:
+      return mfp_plan_forget (card, &running);
+    case LOOSE:
+      return mfp_plan_repair (card, &running, finding->lost);
+    default:
+      return mfp_plan_detach (card, &running, NULL);
+    }
 }
 
 /* A plan for each of @findings (element-type Finding): (element-type MfpPlan). */

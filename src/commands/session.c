@@ -159,5 +159,7 @@ mfp_session_check_others (MfpSession *session, const GPtrArray *functions, GErro
   if (!any_on_vfio (functions))
     return TRUE;
   guests = mfp_domains_read_others (session->libvirt, error);
+  if (!guests)
+    mfp_error_refuse (error);
   return guests && mfp_preflight_holders (functions, guests, error);
 }

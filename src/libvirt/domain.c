@@ -99,14 +99,6 @@ set_metadata (MfpJob *job)
          || mfp_job_fail (job);
 }
 
-static gboolean
-get_metadata (MfpJob *job)
-{
-  job->answer = MFP_CALL (job, virDomainGetMetadata, job->domain, VIR_DOMAIN_METADATA_ELEMENT,
-                          job->uri, VIR_DOMAIN_AFFECT_LIVE);
-  return job->answer || mfp_job_fail (job);
-}
-
 /* A job about the running domain. */
 static MfpJob *
 new_live_job (const MfpLibvirt *libvirt, MfpJobFunction run)
@@ -125,20 +117,6 @@ mfp_domain_set_metadata (MfpLibvirt *libvirt, const char *uri, const char *xml, 
   job->uri = g_strdup (uri);
   job->text = g_strdup (xml);
   return mfp_libvirt_call_domain (libvirt, job, error);
-}
-
-gboolean
-mfp_domain_has_metadata (MfpLibvirt *libvirt, const char *uri, gboolean *has, GError **error)
-{
-  g_autoptr (MfpJob) job = new_live_job (libvirt, get_metadata);
-  g_autoptr (GError) local = NULL;
-
-  job->uri = g_strdup (uri);
-  *has = mfp_libvirt_call_domain (libvirt, job, &local);
-  if (*has || mfp_error_is (local, MFP_ERROR_NOT_FOUND))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
 }
 
 /* ---- its devices ---- */

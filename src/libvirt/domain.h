@@ -28,10 +28,6 @@ MfpGuest *mfp_domain_read (MfpLibvirt *libvirt, MfpForm form, GError **error);
 gboolean mfp_domain_set_metadata (MfpLibvirt *libvirt, const char *uri, const char *xml,
                                   GError **error);
 
-/* Whether the live domain has metadata under @uri: an answer in *@has. */
-gboolean mfp_domain_has_metadata (MfpLibvirt *libvirt, const char *uri, gboolean *has,
-                                  GError **error);
-
 /* Attaches the device @xml. @alias: (nullable): its alias. MFP_ERROR_ALIAS_TAKEN: another
  * device has that alias. */
 gboolean mfp_domain_attach (MfpLibvirt *libvirt, MfpForm form, const char *xml,

@@ -81,6 +81,5 @@ mfp_domains_read_others (MfpLibvirt *libvirt, GError **error)
   if (guests)
     return guests;
   g_prefix_error (error, "cannot find out which functions other domains have: ");
-  mfp_error_recode (error, MFP_ERROR_REFUSED);
   return NULL;
 }

@@ -6,6 +6,5 @@
 #include "model/guest.h"
 
 /* The running domains other than the chosen one: (element-type MfpGuest); the caller owns
- * it. One that ends meanwhile is left out. Errors: MFP_ERROR_REFUSED: it is not known
- * which functions other domains have. */
+ * it. One that ends meanwhile is left out. */
 GPtrArray *mfp_domains_read_others (MfpLibvirt *libvirt, GError **error);

@@ -4,6 +4,7 @@
 #include "model/guest.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/xml.h"
 
 #include <string.h>
@@ -134,6 +135,44 @@ parse_devices (MfpGuest *guest, const xmlNode *devices)
     parse_device (guest, node);
 }
 
+/* Reads the host address of @value, an argument of QEMU's -device: "vfio-pci,host=01:00.0,...",
+ * or the same as JSON. */
+static gboolean
+parse_vfio_device (const char *value, MfpPciAddress *host)
+{
+  g_autoptr (JsonNode) json = *value == '{' ? mfp_json_parse (value) : NULL;
+  const char *driver = mfp_json_string_member (json, "driver");
+  g_auto (GStrv) words = g_strsplit (value, ",", -1);
+
+  if (driver)
+    return g_str_has_prefix (driver, "vfio-pci") && mfp_json_string_member (json, "host")
+           && mfp_pci_address_parse (mfp_json_string_member (json, "host"), host, NULL);
+  if (!g_str_has_prefix (value, "vfio-pci"))
+    return FALSE;
+  for (guint i = 0; words[i]; i++)
+    if (g_str_has_prefix (words[i], "host="))
+      return mfp_pci_address_parse (words[i] + strlen ("host="), host, NULL);
+  return FALSE;
+}
+
+/* The host functions that a domain gives to QEMU without libvirt's knowledge, by arguments of
+ * <qemu:commandline>. */
+static void
+parse_commandline (MfpGuest *guest, const xmlNode *commandline)
+{
+  for (const xmlNode *node = mfp_xml_first_element (commandline); node;
+       node = mfp_xml_next_element (node))
+    {
+      g_autofree char *value = mfp_xml_attribute (node, "value");
+      MfpGuestDevice device = { .holds_host = TRUE };
+
+      if (!value || !mfp_xml_is (node, "arg") || !parse_vfio_device (value, &device.host))
+        continue;
+      device.what = g_strdup ("qemu:commandline");
+      g_ptr_array_add (guest->devices, g_memdup2 (&device, sizeof device));
+    }
+}
+
 static void
 parse_metadata (MfpGuest *guest, const xmlNode *metadata)
 {
@@ -169,6 +208,7 @@ parse_domain (MfpGuest *guest, const xmlNode *domain)
   parse_os (guest, mfp_xml_child (domain, "os"));
   parse_metadata (guest, mfp_xml_child (domain, "metadata"));
   parse_devices (guest, mfp_xml_child (domain, "devices"));
+  parse_commandline (guest, mfp_xml_child (domain, "commandline"));
   return guest->type && guest->name;
 }
 
@@ -238,6 +278,19 @@ mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
 
       if (device->holds_host && mfp_pci_address_equal (&device->host, host))
         return device;
+    }
+  return NULL;
+}
+
+const MfpGuest *
+mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < guests->len; i++)
+    {
+      const MfpGuest *guest = g_ptr_array_index (guests, i);
+
+      if (mfp_guest_find_holder (guest, host) || mfp_guest_find_record (guest, host))
+        return guest;
     }
   return NULL;
 }

@@ -54,8 +54,8 @@ typedef struct
  * @has_address: it is visible to the guest at @address; otherwise it is an
  *   unassigned host device (<address type='unassigned'/>)
  * @is_hostdev: a <hostdev> of type pci; only then @managed and @xml are set
- * @holds_host: it uses the host function @host: a hostdev, or an <interface>
- *   of type hostdev
+ * @holds_host: it uses the host function @host: a hostdev, an <interface> of
+ *   type hostdev, an NVMe disk, or an argument of <qemu:commandline>
  * @xml: the element
  *
  * A device with a guest PCI address, or a host device without one.
@@ -119,6 +119,10 @@ const MfpGuestDevice *mfp_guest_find_alias (const MfpGuest *guest, const char *a
 /* The device of any kind that uses the host function @host, or NULL. */
 const MfpGuestDevice *mfp_guest_find_holder (const MfpGuest *guest,
                                              const MfpPciAddress *host);
+
+/* The one of @guests (element-type MfpGuest) that uses the host function @host, or whose record
+ * names it; NULL: none. */
+const MfpGuest *mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host);
 
 /* The host functions that its devices of any kind use: (element-type MfpPciAddress); the
  * caller owns it. */

@@ -83,7 +83,8 @@ mfp_host_function_parse (const char *xml, GError **error)
   function->product = mfp_xml_text (mfp_xml_child (pci, "product"));
   class_code = mfp_xml_text (mfp_xml_child (pci, "class"));
   function->class_code = parse_class (class_code);
-  function->is_bridge = child_capability (pci, "pci-bridge") != NULL;
+  function->is_bridge = child_capability (pci, "pci-bridge")
+                        || child_capability (pci, "cardbus-bridge");
   function->is_virtual = child_capability (pci, "phys_function") != NULL;
   parse_addresses (child_capability (pci, "virt_functions"), function->virtual_functions);
   parse_group (mfp_xml_child (pci, "iommuGroup"), function);

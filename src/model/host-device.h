@@ -13,7 +13,7 @@
  * @driver: (nullable): the host driver it is bound to; NULL: none
  * @vendor, @product: (nullable): names, as libvirt knows them
  * @class_code: base class, subclass and interface: 24 bits
- * @is_bridge: a PCI bridge, which no guest can be given
+ * @is_bridge: a PCI or CardBus bridge, which no guest can be given
  * @iommu_group: its number, or %MFP_NO_IOMMU_GROUP
  * @group: (element-type MfpPciAddress): every function of the IOMMU group,
  *   itself included

@@ -4,13 +4,12 @@
 #include "model/qmp.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "model/hostdev-xml.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #define BAR_ROM 6 /* the expansion ROM, which a guest need not map */
-#define NESTING_MAX 1000 /* of lists and objects; each bridge of query-pci is four */
 
 /* Starts {"execute": @command, "arguments": { */
 static JsonBuilder *
@@ -107,31 +106,10 @@ mfp_qmp_query_version (void)
 
 /* The member @name of @node where both are of the expected kind, or NULL. json-glib's own
  * functions for this take a member of another kind for the program's error. */
-static JsonNode *
-member (JsonNode *node, const char *name, JsonNodeType type)
-{
-  JsonNode *child;
-
-  if (!node || !JSON_NODE_HOLDS_OBJECT (node))
-    return NULL;
-  child = json_object_get_member (json_node_get_object (node), name);
-  return child && json_node_get_node_type (child) == type ? child : NULL;
-}
-
-static const char *
-string_member (JsonNode *node, const char *name)
-{
-  JsonNode *child = member (node, name, JSON_NODE_VALUE);
-
-  return child && json_node_get_value_type (child) == G_TYPE_STRING
-             ? json_node_get_string (child)
-             : NULL;
-}
-
 static gint64
 int_member (JsonNode *node, const char *name, gint64 absent)
 {
-  JsonNode *child = member (node, name, JSON_NODE_VALUE);
+  JsonNode *child = mfp_json_member (node, name, JSON_NODE_VALUE);
 
   return child && json_node_get_value_type (child) == G_TYPE_INT64
              ? json_node_get_int (child)
@@ -143,7 +121,7 @@ mfp_qmp_command_name (const char *command)
 {
   g_autoptr (JsonNode) root = json_from_string (command, NULL);
 
-  return g_strdup (string_member (root, "execute"));
+  return g_strdup (mfp_json_string_member (root, "execute"));
 }
 
 /* QEMU has one error class for most of its refusals; only the text tells
@@ -171,35 +149,12 @@ error_code (const char *class, const char *description)
   return mfp_qmp_refusal_passes (description) ? MFP_ERROR_BUSY : MFP_ERROR_FAILED;
 }
 
-/* Whether json-glib, which parses by recursion, can take @answer without running
- * out of stack. A slash outside of strings begins a comment for it. */
-static gboolean
-is_shallow (const char *answer)
-{
-  gboolean quoted = FALSE;
-  guint depth = 0;
-
-  for (const char *p = answer; *p; p++)
-    {
-      if (quoted && *p == '\\' && p[1] != '\0')
-        p++;
-      else if (*p == '"')
-        quoted = !quoted;
-      else if (!quoted && (*p == '/' || (strchr ("[{", *p) && ++depth > NESTING_MAX)))
-        return FALSE;
-      else if (!quoted && strchr ("]}", *p) && depth > 0)
-        depth--;
-    }
-  return TRUE;
-}
-
 /* The answer's "return"; NULL and an error for anything else. */
 static JsonNode *
 parse_return (const char *answer, GError **error)
 {
-  g_autoptr (GError) syntax = NULL;
-  g_autoptr (JsonNode) root = is_shallow (answer) ? json_from_string (answer, &syntax) : NULL;
-  JsonNode *failure = member (root, "error", JSON_NODE_OBJECT);
+  g_autoptr (JsonNode) root = mfp_json_parse (answer);
+  JsonNode *failure = mfp_json_member (root, "error", JSON_NODE_OBJECT);
   g_autoptr (JsonNode) result
       = root && JSON_NODE_HOLDS_OBJECT (root)
             ? json_object_dup_member (json_node_get_object (root), "return")
@@ -207,10 +162,10 @@ parse_return (const char *answer, GError **error)
 
   if (failure)
     {
-      const char *text = string_member (failure, "desc");
+      const char *text = mfp_json_string_member (failure, "desc");
 
       text = text ? text : "an error without a description";
-      g_set_error (error, MFP_ERROR, error_code (string_member (failure, "class"), text),
+      g_set_error (error, MFP_ERROR, error_code (mfp_json_string_member (failure, "class"), text),
                    "QEMU says: %s", text);
       return NULL;
     }
@@ -260,7 +215,7 @@ mfp_qmp_parse_devices (const char *answer, GError **error)
   array = json_node_get_array (list);
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      const char *name = string_member (json_array_get_element (array, i), "name");
+      const char *name = mfp_json_string_member (json_array_get_element (array, i), "name");
 
       if (name)
         g_hash_table_add (ids, g_strdup (name));
@@ -283,14 +238,14 @@ qemu_device_free (gpointer data)
 static gboolean
 is_enumerated (JsonNode *device)
 {
-  JsonNode *list = member (device, "regions", JSON_NODE_ARRAY);
+  JsonNode *list = mfp_json_member (device, "regions", JSON_NODE_ARRAY);
   JsonArray *regions = list ? json_node_get_array (list) : NULL;
 
   for (guint i = 0; regions && i < json_array_get_length (regions); i++)
     {
       JsonNode *region = json_array_get_element (regions, i);
 
-      if (g_strcmp0 (string_member (region, "type"), "io") != 0
+      if (g_strcmp0 (mfp_json_string_member (region, "type"), "io") != 0
           && int_member (region, "bar", 0) != BAR_ROM
           && int_member (region, "address", -1) == -1)
         return FALSE;
@@ -307,9 +262,9 @@ add_bus (GPtrArray *devices, JsonNode *list, guint root, const char *parent)
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
       JsonNode *node = json_array_get_element (array, i);
-      JsonNode *below = member (member (node, "pci_bridge", JSON_NODE_OBJECT),
+      JsonNode *below = mfp_json_member (mfp_json_member (node, "pci_bridge", JSON_NODE_OBJECT),
                                 "devices", JSON_NODE_ARRAY);
-      const char *id = string_member (node, "qdev_id");
+      const char *id = mfp_json_string_member (node, "qdev_id");
 
       if (id && *id)
         {
@@ -340,7 +295,8 @@ mfp_qmp_parse_pci (const char *answer, GError **error)
   buses = json_node_get_array (list);
   for (guint i = 0; i < json_array_get_length (buses); i++)
     {
-      JsonNode *bus = member (json_array_get_element (buses, i), "devices", JSON_NODE_ARRAY);
+      JsonNode *bus
+          = mfp_json_member (json_array_get_element (buses, i), "devices", JSON_NODE_ARRAY);
 
       if (bus)
         add_bus (devices, bus, i, NULL);
@@ -352,7 +308,7 @@ guint
 mfp_qmp_parse_version (const char *answer, GError **error)
 {
   g_autoptr (JsonNode) result = parse_return (answer, error);
-  JsonNode *version = result ? member (result, "qemu", JSON_NODE_OBJECT) : NULL;
+  JsonNode *version = result ? mfp_json_member (result, "qemu", JSON_NODE_OBJECT) : NULL;
   gint64 major = version ? int_member (version, "major", 0) : 0;
   gint64 minor = version ? int_member (version, "minor", 0) : 0;
 

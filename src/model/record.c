@@ -64,8 +64,9 @@ mfp_record_uri (const char *id)
   return g_strconcat (MFP_RECORD_NAMESPACE, id, NULL);
 }
 
+/* @taken: whether the function has been taken */
 static void
-format_function (xmlNode *card, const MfpRecordFunction *function)
+format_function (xmlNode *card, const MfpRecordFunction *function, gboolean taken)
 {
   xmlNode *node = xmlNewChild (card, NULL, BAD_CAST "function", NULL);
   g_autofree char *host = mfp_pci_address_format (&function->host);
@@ -80,7 +81,7 @@ format_function (xmlNode *card, const MfpRecordFunction *function)
   xmlNewProp (node, BAD_CAST "alias", BAD_CAST function->alias);
   if (function->driver)
     xmlNewProp (node, BAD_CAST "driver", BAD_CAST function->driver);
-  xmlNewProp (node, BAD_CAST "taken", BAD_CAST (function->taken ? "yes" : "no"));
+  xmlNewProp (node, BAD_CAST "taken", BAD_CAST (taken ? "yes" : "no"));
   if (function->managed)
     xmlNewProp (node, BAD_CAST "managed", BAD_CAST "yes");
 }
@@ -94,10 +95,16 @@ mfp_record_format (const MfpRecord *record)
 
   xmlDocSetRootElement (doc, card);
   xmlNewProp (card, BAD_CAST "slot", BAD_CAST slot);
+  if (record->claiming)
+    xmlNewProp (card, BAD_CAST "claiming", BAD_CAST "yes");
   if (record->detaching)
     xmlNewProp (card, BAD_CAST "detaching", BAD_CAST record->detaching);
   for (guint i = 0; i < record->functions->len; i++)
-    format_function (card, g_ptr_array_index (record->functions, i));
+    {
+      const MfpRecordFunction *function = g_ptr_array_index (record->functions, i);
+
+      format_function (card, function, function->taken && !record->claiming);
+    }
   return mfp_xml_serialize (card);
 }
 
@@ -143,6 +150,7 @@ mfp_record_parse (const xmlNode *node)
 
   record = mfp_record_new ((const char *) node->ns->href + strlen (MFP_RECORD_NAMESPACE),
                            &slot);
+  record->claiming = mfp_xml_attribute_is (node, "claiming", "yes");
   record->detaching = mfp_xml_attribute (node, "detaching");
   for (const xmlNode *child = mfp_xml_first_element (node); child;
        child = mfp_xml_next_element (child))

@@ -40,6 +40,8 @@ typedef struct
  * MfpRecord:
  * @id: names the run
  * @slot: the guest slot
+ * @claiming: the run has not yet found out whether another run claims one of the functions, and
+ *   has taken none
  * @detaching: (nullable): names the run that began to detach the card, which then is to be
  *   finished
  * @functions: (element-type MfpRecordFunction)
@@ -48,6 +50,7 @@ typedef struct
 {
   char *id;
   MfpPciAddress slot;
+  gboolean claiming;
   char *detaching;
   GPtrArray *functions;
 } MfpRecord;

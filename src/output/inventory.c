@@ -115,6 +115,21 @@ find_holders (const GPtrArray *guests)
 }
 
 static void
+host_entry_clear (gpointer data)
+{
+  g_array_unref (((MfpHostEntry *) data)->virtual_functions);
+}
+
+static GArray *
+host_entries_new (void)
+{
+  GArray *entries = g_array_new (FALSE, FALSE, sizeof (MfpHostEntry));
+
+  g_array_set_clear_func (entries, host_entry_clear);
+  return entries;
+}
+
+static void
 host_device_free (gpointer data)
 {
   MfpHostDevice *device = data;
@@ -206,6 +221,31 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
   return g_strdup (error->message);
 }
 
+/* Adds @function, and below it its virtual functions. */
+static void
+add_host_entry (GArray *entries, const MfpHostFunction *function, GHashTable *host,
+                GHashTable *holders)
+{
+  MfpHostEntry entry = { .host = function, .virtual_functions = host_entries_new () };
+  const Holder *holder = g_hash_table_lookup (holders, &function->address);
+
+  if (holder)
+    {
+      entry.holder = holder->guest;
+      entry.has_place = holder->has_place;
+      entry.place = holder->place;
+    }
+  for (guint i = 0; !function->is_virtual && i < function->virtual_functions->len; i++)
+    {
+      const MfpHostFunction *below = g_hash_table_lookup (
+          host, &g_array_index (function->virtual_functions, MfpPciAddress, i));
+
+      if (below && below->is_virtual)
+        add_host_entry (entry.virtual_functions, below, host, holders);
+    }
+  g_array_append_val (entries, entry);
+}
+
 static MfpHostDevice *
 make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
 {
@@ -213,20 +253,9 @@ make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
   const MfpHostFunction *first = g_ptr_array_index (functions, 0);
 
   device->address = mfp_pci_address_with_function (&first->address, 0);
-  device->functions = g_array_new (FALSE, FALSE, sizeof (MfpHostEntry));
+  device->functions = host_entries_new ();
   for (guint i = 0; i < functions->len; i++)
-    {
-      MfpHostEntry entry = { .host = g_ptr_array_index (functions, i) };
-      const Holder *holder = g_hash_table_lookup (holders, &entry.host->address);
-
-      if (holder)
-        {
-          entry.holder = holder->guest;
-          entry.has_place = holder->has_place;
-          entry.place = holder->place;
-        }
-      g_array_append_val (device->functions, entry);
-    }
+    add_host_entry (device->functions, g_ptr_array_index (functions, i), host, holders);
   device->others = find_others (functions, host);
   device->reason = find_objection (functions, device->others, host, holders);
   return device;
@@ -236,20 +265,49 @@ make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
 static gboolean
 is_card (const GPtrArray *functions)
 {
-  gboolean has_endpoint = FALSE;
+  gboolean has_endpoint = FALSE, has_virtual_functions = FALSE;
 
   for (guint i = 0; i < functions->len; i++)
-    has_endpoint = has_endpoint
-                   || !((const MfpHostFunction *) g_ptr_array_index (functions, i))->is_bridge;
-  return functions->len > 1 && has_endpoint;
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      has_endpoint = has_endpoint || !function->is_bridge;
+      has_virtual_functions = has_virtual_functions || function->virtual_functions->len > 0;
+    }
+  return has_virtual_functions || (functions->len > 1 && has_endpoint);
+}
+
+/* Those of @functions that are no virtual functions of others, in order. */
+static GPtrArray *
+list_independent (const GPtrArray *functions)
+{
+  GPtrArray *independent = g_ptr_array_new ();
+  g_autoptr (GHashTable) below = table_new (NULL);
+
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      for (guint j = 0; j < function->virtual_functions->len; j++)
+        g_hash_table_add (below, &g_array_index (function->virtual_functions, MfpPciAddress, j));
+    }
+  for (guint i = 0; i < functions->len; i++)
+    {
+      MfpHostFunction *function = g_ptr_array_index (functions, i);
+
+      if (!function->is_virtual || !g_hash_table_contains (below, &function->address))
+        g_ptr_array_add (independent, function);
+    }
+  g_ptr_array_sort (independent, compare_host_functions);
+  return independent;
 }
 
 GPtrArray *
 mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests, gboolean all)
 {
   GPtrArray *devices = g_ptr_array_new_with_free_func (host_device_free);
-  g_autoptr (GPtrArray) sorted = g_ptr_array_new ();
   g_autoptr (GPtrArray) run = g_ptr_array_new ();
+  g_autoptr (GPtrArray) sorted = list_independent (functions);
   g_autoptr (GHashTable) host = table_new (NULL);
   g_autoptr (GHashTable) holders = find_holders (guests);
 
@@ -258,9 +316,7 @@ mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests, gboolea
       MfpHostFunction *function = g_ptr_array_index (functions, i);
 
       g_hash_table_insert (host, &function->address, function);
-      g_ptr_array_add (sorted, function);
     }
-  g_ptr_array_sort (sorted, compare_host_functions);
   for (guint i = 0; i < sorted->len; i++)
     {
       const MfpHostFunction *function = g_ptr_array_index (sorted, i);

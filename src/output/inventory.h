@@ -15,6 +15,7 @@
  * @holder: (nullable): the running guest that has it, or whose record names it
  * @has_place: @place is known: the function is, or is to be, shown to @holder
  * @place: its guest address
+ * @virtual_functions: (element-type MfpHostEntry): those that it has, in order
  */
 typedef struct
 {
@@ -22,12 +23,13 @@ typedef struct
   const MfpGuest *holder;
   gboolean has_place;
   MfpPciAddress place;
+  GArray *virtual_functions;
 } MfpHostEntry;
 
 /**
  * MfpHostDevice:
  * @address: its slot; the function is 0
- * @functions: (element-type MfpHostEntry): in order
+ * @functions: (element-type MfpHostEntry): in order; no virtual functions
  * @others: (element-type MfpHostFunction): the further members of their IOMMU
  *   groups, in order
  * @reason: why an attach of the whole device with no options would be refused,
@@ -46,6 +48,8 @@ typedef struct
  * @functions: (element-type MfpHostFunction): all of the host, in any order
  * @guests: (element-type MfpGuest): all that run
  * @all: devices of one function and bridges, too
+ *
+ * A physical function with virtual functions is always listed, and these are listed below it.
  *
  * Returns: (element-type MfpHostDevice): in order; the caller owns it.
  */

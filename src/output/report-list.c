@@ -168,8 +168,40 @@ availability (const MfpHostDevice *device)
   return "cannot be attached";
 }
 
+/* "0000:09:00.0 has 7 virtual functions, 2 of them in use; --vfs lists them" */
 static void
-append_device (GString *text, const MfpHostDevice *device)
+append_virtual_functions (GString *text, const MfpHostEntry *entry)
+{
+  g_autofree char *address = mfp_pci_address_format (&entry->host->address);
+  guint count = entry->virtual_functions->len, used = 0;
+
+  if (count == 0)
+    return;
+  for (guint i = 0; i < count; i++)
+    used += g_array_index (entry->virtual_functions, MfpHostEntry, i).holder ? 1 : 0;
+  g_string_append_printf (text, GAP "%s has %u virtual function%s", address, count,
+                          count == 1 ? "" : "s");
+  if (used)
+    g_string_append_printf (text, ", %u of them in use", used);
+  g_string_append (text, "; --vfs lists them\n");
+}
+
+/* The rows of @entries, each followed by those of its virtual functions if @vfs. */
+static void
+add_host_rows (GPtrArray *rows, const GArray *entries, gboolean vfs)
+{
+  for (guint i = 0; i < entries->len; i++)
+    {
+      const MfpHostEntry *entry = &g_array_index (entries, MfpHostEntry, i);
+
+      g_ptr_array_add (rows, host_row (entry));
+      if (vfs)
+        add_host_rows (rows, entry->virtual_functions, vfs);
+    }
+}
+
+static void
+append_device (GString *text, const MfpHostDevice *device, gboolean vfs)
 {
   g_autofree char *address = mfp_pci_address_format_slot (&device->address);
   g_autoptr (GPtrArray) rows = rows_new ();
@@ -177,9 +209,10 @@ append_device (GString *text, const MfpHostDevice *device)
   g_string_append_printf (text, "%s" GAP, address);
   append_count (text, device->functions->len);
   g_string_append_printf (text, GAP "%s\n", availability (device));
-  for (guint i = 0; i < device->functions->len; i++)
-    g_ptr_array_add (rows, host_row (&g_array_index (device->functions, MfpHostEntry, i)));
+  add_host_rows (rows, device->functions, vfs);
   append_rows (text, GAP, rows);
+  for (guint i = 0; !vfs && i < device->functions->len; i++)
+    append_virtual_functions (text, &g_array_index (device->functions, MfpHostEntry, i));
   append_others (text, device);
   if (device->reason)
     {
@@ -190,14 +223,14 @@ append_device (GString *text, const MfpHostDevice *device)
 }
 
 static char *
-host_text (const GPtrArray *devices, gboolean all)
+host_text (const MfpHostList *list)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
-  if (devices->len == 0)
-    g_string_append (text, all ? "No PCI devices.\n" : "No multifunction devices.\n");
-  for (guint i = 0; i < devices->len; i++)
-    append_device (text, g_ptr_array_index (devices, i));
+  if (list->devices->len == 0)
+    g_string_append (text, list->all ? "No PCI devices.\n" : "No multifunction devices.\n");
+  for (guint i = 0; i < list->devices->len; i++)
+    append_device (text, g_ptr_array_index (list->devices, i), list->vfs);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
@@ -356,6 +389,8 @@ add_host_function (JsonBuilder *builder, const MfpHostFunction *host)
     json_builder_add_int_value (builder, host->iommu_group);
 }
 
+static void add_host_entries (JsonBuilder *builder, const char *name, const GArray *entries);
+
 static void
 add_host_entry (JsonBuilder *builder, const MfpHostEntry *entry)
 {
@@ -369,7 +404,17 @@ add_host_entry (JsonBuilder *builder, const MfpHostEntry *entry)
   mfp_json_add_boolean (builder, "bridge", entry->host->is_bridge);
   mfp_json_add_string (builder, "domain", entry->holder ? entry->holder->name : NULL);
   add_address (builder, "guest", entry->has_place ? &entry->place : NULL);
+  add_host_entries (builder, "virtual_functions", entry->virtual_functions);
   json_builder_end_object (builder);
+}
+
+static void
+add_host_entries (JsonBuilder *builder, const char *name, const GArray *entries)
+{
+  mfp_json_begin_list (builder, name);
+  for (guint i = 0; i < entries->len; i++)
+    add_host_entry (builder, &g_array_index (entries, MfpHostEntry, i));
+  json_builder_end_array (builder);
 }
 
 static void
@@ -379,10 +424,7 @@ add_host_device (JsonBuilder *builder, const MfpHostDevice *device)
   add_slot (builder, "device", &device->address);
   mfp_json_add_boolean (builder, "attachable", device->reason == NULL);
   mfp_json_add_string (builder, "reason", device->reason);
-  mfp_json_begin_list (builder, "functions");
-  for (guint i = 0; i < device->functions->len; i++)
-    add_host_entry (builder, &g_array_index (device->functions, MfpHostEntry, i));
-  json_builder_end_array (builder);
+  add_host_entries (builder, "functions", device->functions);
   mfp_json_begin_list (builder, "group_others");
   for (guint i = 0; i < device->others->len; i++)
     {
@@ -476,9 +518,9 @@ slots_json (const MfpGuest *guest, const GPtrArray *slots)
 }
 
 char *
-mfp_report_host_list (const GPtrArray *devices, gboolean all, MfpFormat format)
+mfp_report_host_list (const MfpHostList *list, MfpFormat format)
 {
-  return format == MFP_FORMAT_JSON ? host_json (devices) : host_text (devices, all);
+  return format == MFP_FORMAT_JSON ? host_json (list->devices) : host_text (list);
 }
 
 char *

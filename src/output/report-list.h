@@ -8,13 +8,20 @@
 #include "output/report.h"
 
 /**
- * mfp_report_host_list:
+ * MfpHostList:
  * @devices: (element-type MfpHostDevice)
  * @all: whether these are all devices of the host, and not its cards alone
- *
- * The caller frees.
+ * @vfs: whether the text lists each virtual function, instead of their number
  */
-char *mfp_report_host_list (const GPtrArray *devices, gboolean all, MfpFormat format);
+typedef struct
+{
+  const GPtrArray *devices;
+  gboolean all;
+  gboolean vfs;
+} MfpHostList;
+
+/* The caller frees. */
+char *mfp_report_host_list (const MfpHostList *list, MfpFormat format);
 
 /**
  * MfpGuestList:

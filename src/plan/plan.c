@@ -32,7 +32,7 @@ static const StepRule rules[MFP_STEP_KINDS] = {
   [MFP_STEP_RECORD] = { "record", MFP_STEP_FORGET, FALSE,
                         "record what is taken from the host", NULL },
   [MFP_STEP_CLAIM] = { "claim", NOTHING, FALSE,
-                       "check that no other run works on these functions", NULL },
+                       "check that no other run and no other domain has these functions", NULL },
   [MFP_STEP_TAKE] = { "take", MFP_STEP_REATTACH, FALSE, "take %s from its host driver", NULL },
   [MFP_STEP_PREPARE] = { "prepare", MFP_STEP_DROP, FALSE,
                          "attach %s to the domain as unassigned", NULL },
@@ -278,6 +278,16 @@ mfp_plan_detach (MfpCard *card, const MfpRunning *running, MfpCard *persistent)
   plan->strict = plan->steps->len;
   if (card)
     add_live_detach (plan);
+  return plan;
+}
+
+MfpPlan *
+mfp_plan_forget (MfpCard *card, const MfpRunning *running)
+{
+  MfpPlan *plan = plan_new (card, running);
+
+  plan->record = mfp_card_to_record (card);
+  add_common_step (plan, MFP_STEP_FORGET);
   return plan;
 }
 

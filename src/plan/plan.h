@@ -11,9 +11,9 @@
  * MfpStepKind:
  * @MFP_STEP_CONFIG_PORT: add a port to the persistent XML
  * @MFP_STEP_CONFIG_ATTACH: add a function to the persistent XML
- * @MFP_STEP_RECORD: record in the domain what will be taken
- * @MFP_STEP_CLAIM: fail if the record of another run names one of the functions: of two
- *   runs that both wrote before they looked, at least one sees the other
+ * @MFP_STEP_RECORD: record in the domain what the run claims, and will take
+ * @MFP_STEP_CLAIM: fail if another run or another domain has one of the functions. Of two runs
+ *   that claim one, exactly one goes on, and records that it takes the functions
  * @MFP_STEP_TAKE: detach a function from its host driver, and bind it to VFIO
  * @MFP_STEP_PREPARE: attach a function live as unassigned: libvirt gives QEMU access to
  *   it, and owns it from then on
@@ -163,6 +163,10 @@ MfpPlan *mfp_plan_repair (MfpCard *card, const MfpRunning *running, const GPtrAr
  * Also what finishes an attach that was interrupted by undoing it.
  */
 MfpPlan *mfp_plan_detach (MfpCard *card, const MfpRunning *running, MfpCard *persistent);
+
+/* Only removes the record of @card (transfer full), whose run claimed its functions and took
+ * none. */
+MfpPlan *mfp_plan_forget (MfpCard *card, const MfpRunning *running);
 
 /* Reattaches each function of @card (transfer full), which no domain has, to its host
  * driver. */

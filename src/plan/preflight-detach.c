@@ -23,14 +23,19 @@ is_about (const MfpRecord *record, const GArray *selections)
 const MfpRecord *
 mfp_preflight_find_record (const MfpGuest *guest, const GArray *selections)
 {
+  const MfpRecord *claim = NULL;
+
   for (guint i = 0; i < guest->records->len; i++)
     {
       const MfpRecord *record = g_ptr_array_index (guest->records, i);
 
-      if (is_about (record, selections))
+      if (!is_about (record, selections))
+        continue;
+      if (!record->claiming)
         return record;
+      claim = record;
     }
-  return NULL;
+  return claim;
 }
 
 gboolean

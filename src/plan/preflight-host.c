@@ -8,6 +8,9 @@
 #include "base/text.h"
 #include "model/hint.h"
 
+/* The property "host" of QEMU's vfio-pci takes no more (hw/core/qdev-properties-system.c). */
+#define QEMU_DOMAIN_MAX 0xffff
+
 static gboolean G_GNUC_PRINTF (3, 4)
 refuse (GError **error, const MfpPciAddress *host, const char *format, ...)
 {
@@ -35,7 +38,14 @@ check_function (const MfpFunction *function, const GPtrArray *devices, MfpForm f
   if (host->iommu_group == MFP_NO_IOMMU_GROUP)
     return refuse (error, &function->host,
                    "has no IOMMU group: " MFP_HINT_IOMMU);
-  if (form == MFP_LIVE && !function->managed && !mfp_driver_is_vfio (host->driver))
+  if (form == MFP_LIVE && function->host.domain > QEMU_DOMAIN_MAX)
+    return refuse (error, &function->host,
+                   "is in a PCI domain above %x, which QEMU's vfio-pci does not take",
+                   QEMU_DOMAIN_MAX);
+  /* A virtual function may be on a vendor's driver that hands it to user space, such as nvidia.
+   * libvirt knows (10.0 and later). */
+  if (form == MFP_LIVE && !function->managed && !(host->is_virtual && host->driver)
+      && !mfp_driver_is_vfio (host->driver))
     return refuse (error, &function->host,
                    "is bound to %s, and managed='no' means that it is bound to vfio-pci "
                    "already: use --managed yes, or virsh nodedev-detach first",
@@ -61,24 +71,13 @@ mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices)
   return all;
 }
 
-/* The guest that has the host function at @address, or NULL. */
-static const MfpGuest *
-find_owner (const GPtrArray *guests, const MfpPciAddress *address)
-{
-  for (guint i = 0; i < guests->len; i++)
-    if (mfp_guest_find_holder (g_ptr_array_index (guests, i), address)
-        || mfp_guest_find_record (g_ptr_array_index (guests, i), address))
-      return g_ptr_array_index (guests, i);
-  return NULL;
-}
-
 /* Adds "0000:09:10.0 (igbvf, domain 'vm')" to a list. */
 static void
 append_virtual (GString *list, const MfpPciAddress *address, const GPtrArray *virtual_functions,
                 const GPtrArray *guests, const GPtrArray *uses)
 {
   const MfpHostFunction *host = mfp_host_function_find (virtual_functions, address);
-  const MfpGuest *owner = find_owner (guests, address);
+  const MfpGuest *owner = mfp_guests_find_owner (guests, address);
   g_autofree char *text = mfp_pci_address_format (address);
   g_autoptr (GString) details = g_string_new (NULL);
 
@@ -160,6 +159,26 @@ mfp_preflight_concerns (const MfpCard *card, const MfpHostFunction *host)
   return FALSE;
 }
 
+/* Refuses an IOMMU group with a member that libvirt does not list: nobody knows what uses it.
+ * @host: (nullable) */
+static gboolean
+check_members (const MfpHostFunction *host, const GPtrArray *devices, const GPtrArray *others,
+               GError **error)
+{
+  for (guint i = 0; host && i < host->group->len; i++)
+    {
+      const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
+      g_autofree char *address = mfp_pci_address_format (member);
+
+      if (!mfp_host_function_find (devices, member) && !mfp_host_function_find (others, member))
+        return refuse (error, &host->address,
+                       "shares its IOMMU group with %s, for which libvirt has no node device; "
+                       "udevadm trigger, or a restart of libvirt, may help",
+                       address);
+    }
+  return TRUE;
+}
+
 /* Lists the functions in @candidates that keep @card's groups from a guest. */
 static char *
 list_in_the_way (const MfpCard *card, const GPtrArray *candidates)
@@ -211,8 +230,14 @@ mfp_preflight_host (const MfpCard *card, const GPtrArray *devices, const GPtrArr
                     MfpForm form, GError **error)
 {
   for (guint i = 0; i < card->functions->len; i++)
-    if (!check_function (g_ptr_array_index (card->functions, i), devices, form, error))
-      return FALSE;
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (!check_function (function, devices, form, error)
+          || !check_members (mfp_host_function_find (devices, &function->host), devices, others,
+                             error))
+        return FALSE;
+    }
   return check_groups (card, devices, others, error);
 }
 
@@ -220,15 +245,13 @@ gboolean
 mfp_preflight_holders (const GPtrArray *functions, const GPtrArray *guests, GError **error)
 {
   for (guint i = 0; i < functions->len; i++)
-    for (guint j = 0; j < guests->len; j++)
-      {
-        const MfpHostFunction *function = g_ptr_array_index (functions, i);
-        const MfpGuest *guest = g_ptr_array_index (guests, j);
+    {
+      const MfpHostFunction *function = g_ptr_array_index (functions, i);
+      const MfpGuest *owner = mfp_guests_find_owner (guests, &function->address);
 
-        if (mfp_guest_find_holder (guest, &function->address)
-            || mfp_guest_find_record (guest, &function->address))
-          return refuse (error, &function->address,
-                         "is attached to domain '%s'; detach it there first", guest->name);
-      }
+      if (owner)
+        return refuse (error, &function->address,
+                       "is attached to domain '%s'; detach it there first", owner->name);
+    }
   return TRUE;
 }

@@ -97,7 +97,8 @@ gboolean mfp_preflight_presence (const MfpCard *card, const MfpGuest *guest, Mfp
 
 /* ---- preflight-detach.c: what may be detached together ---- */
 
-/* The record of an attach that names one of @selections, or NULL. */
+/* The record of an attach that names one of @selections, rather than one that only claims it;
+ * or NULL. */
 const MfpRecord *mfp_preflight_find_record (const MfpGuest *guest, const GArray *selections);
 
 /* Refuses functions that attaches brought into several slots. The XML may show no slot of

@@ -63,19 +63,6 @@ get_step (const MfpPlan *plan, guint index)
   return g_ptr_array_index (plan->steps, index);
 }
 
-/* Adds @from (transfer full) to *@all, on a line of its own. */
-static void
-collect (GError **all, GError *from)
-{
-  if (!*all)
-    {
-      *all = from;
-      return;
-    }
-  mfp_error_append (all, "%s", from->message);
-  g_error_free (from);
-}
-
 /* The record stays for as long as anything is left of what it names. */
 static gboolean
 applies (const MfpStep *step, const GError *failed)
@@ -99,7 +86,7 @@ undo (const MfpRun *run, guint end, GError **error)
           || mfp_step_equal (&inverse, &last))
         continue;
       if (!run_step (run, &inverse, MFP_PHASE_UNDO, &local))
-        collect (&failed, local);
+        mfp_error_collect (&failed, local);
       last = inverse;
     }
   if (failed)
@@ -256,11 +243,25 @@ has_ended (const MfpRun *run)
   return mfp_error_is (error, MFP_ERROR_DOMAIN_GONE);
 }
 
-static void
-tell_undone (const MfpRun *run, GError **error)
+/* Whether the steps before @end changed nothing but the record. */
+static gboolean
+only_recorded (const MfpPlan *plan, guint end)
 {
-  /* Something had been touched by then. */
-  if (mfp_error_is (*error, MFP_ERROR_REFUSED))
+  for (guint i = 0; i < end; i++)
+    {
+      MfpStep inverse;
+
+      if (mfp_step_inverse (get_step (plan, i), &inverse) && inverse.kind != MFP_STEP_FORGET)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* @end: how many steps were undone */
+static void
+tell_undone (const MfpRun *run, guint end, GError **error)
+{
+  if (mfp_error_is (*error, MFP_ERROR_REFUSED) && !only_recorded (run->plan, end))
     mfp_error_recode (error, MFP_ERROR_FAILED);
   if (!mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE) && has_ended (run))
     mfp_error_append (error, "The domain ended meanwhile.");
@@ -286,7 +287,7 @@ fall_back (const MfpRun *run, guint end, GError **error)
   if (mfp_error_is (*error, MFP_ERROR_HUNG))
     tell_hung (run, error);
   else if (undo (run, end, &failed))
-    tell_undone (run, error);
+    tell_undone (run, end, error);
   else
     {
       mfp_error_append (error, "Undoing that failed: %s", failed->message);
@@ -345,7 +346,7 @@ run_rest (const MfpRun *run, GError **error)
       GError *local = NULL;
 
       if (applies (step, failed) && !run_step (run, step, MFP_PHASE_FINISH, &local))
-        collect (&failed, local);
+        mfp_error_collect (&failed, local);
     }
   if (!failed)
     return TRUE;

@@ -14,11 +14,13 @@
 
 /**
  * Patience:
+ * @checks: how many checks there were
  * @failures: how many failures there were that may not pass by themselves
  * @last: (nullable): the last error after which polling went on
  */
 typedef struct
 {
+  guint checks;
   guint failures;
   GError *last;
 } Patience;
@@ -45,12 +47,21 @@ can_go_on (Patience *patience, GError **error)
   return TRUE;
 }
 
-static gboolean
-wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const MfpTimer *limit,
-               GError **error)
+/* How long to wait before the next check. */
+static gint64
+choose_pause (const MfpRun *run, const MfpPoll *poll, const Patience *patience)
 {
-  gboolean awaits = poll->awaited && poll->awaited->len > 0;
-  gint64 tick = awaits ? MIN (LONG_TICK, run->options->timeout / 4) : TICK;
+  if (poll->tries)
+    return TICK << patience->checks;
+  return poll->awaited && poll->awaited->len > 0 ? MIN (LONG_TICK, run->options->timeout / 4)
+                                                 : TICK;
+}
+
+static gboolean
+wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const Patience *patience,
+               const MfpTimer *limit, GError **error)
+{
+  gint64 tick = choose_pause (run, poll, patience);
   g_autofree char *rejected = NULL;
   g_autoptr (GError) local = NULL;
 
@@ -71,8 +82,13 @@ wait_for_news (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, const Mfp
 static gboolean
 fail_late (const MfpRun *run, const MfpPoll *poll, const Patience *patience, GError **error)
 {
-  g_set_error (error, MFP_ERROR, (int) poll->late, "timed out after %" G_GINT64_FORMAT " s%s%s",
-               run->options->timeout / G_TIME_SPAN_SECOND, patience->last ? ": " : "",
+  g_autofree char *when
+      = poll->tries && patience->checks >= poll->tries
+            ? g_strdup_printf ("failed %u times", patience->checks)
+            : g_strdup_printf ("timed out after %" G_GINT64_FORMAT " s",
+                               run->options->timeout / G_TIME_SPAN_SECOND);
+
+  g_set_error (error, MFP_ERROR, (int) poll->late, "%s%s%s", when, patience->last ? ": " : "",
                patience->last ? patience->last->message : "");
   return FALSE;
 }
@@ -85,7 +101,8 @@ mfp_poll (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, GError **error
 
   while (TRUE)
     {
-      gboolean is_last = mfp_timer_is_due (limit);
+      gboolean is_last
+          = mfp_timer_is_due (limit) || (poll->tries && patience.checks + 1 >= poll->tries);
       gboolean done = FALSE;
       GError *local = NULL;
 
@@ -93,7 +110,8 @@ mfp_poll (const MfpRun *run, MfpPhase phase, const MfpPoll *poll, GError **error
       if (done)
         return TRUE;
       if (!is_last && (!local || can_go_on (&patience, &local)))
-        wait_for_news (run, phase, poll, limit, &local);
+        wait_for_news (run, phase, poll, &patience, limit, &local);
+      patience.checks++;
       if (local && !can_go_on (&patience, &local))
         {
           g_propagate_error (error, local);

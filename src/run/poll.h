@@ -17,6 +17,7 @@ typedef gboolean (*MfpCheck) (const MfpRun *run, MfpPhase phase, gpointer data, 
  * @check: called with @data until it is done
  * @awaited: (nullable) (element-type utf8): aliases; the next check need not come before
  *   libvirt reported all of them as removed, or some seconds later. @check may change it.
+ * @tries: at most so many checks, with a longer pause before each; 0: until time is up
  * @late: the code of the error when time is up
  */
 typedef struct
@@ -24,6 +25,7 @@ typedef struct
   MfpCheck check;
   gpointer data;
   const GPtrArray *awaited;
+  guint tries;
   MfpError late;
 } MfpPoll;
 

@@ -5,31 +5,28 @@
 #include "run/steps.h"
 
 #include "base/error.h"
+#include "libvirt/domains.h"
 #include "libvirt/node-devices.h"
 #include "libvirt/qemu.h"
 #include "run/poll.h"
 
 #include <string.h>
 
+#define TRIES 5 /* of each function */
+
 /**
  * Return:
- * @left: (element-type MfpFunction): those that are not yet where they belong
- * @reattached: (element-type MfpFunction): those that libvirt has reattached without an
- *   error
+ * @function: which function is to be reattached
+ * @reattached: whether libvirt has reattached it without an error
+ * @closed: the numbers of the IOMMU groups that no guest can open any more, because a function
+ *   of the group is on its host driver again
  */
 typedef struct
 {
-  GPtrArray *left;
-  GHashTable *reattached;
+  const MfpFunction *function;
+  gboolean reattached;
+  GHashTable *closed;
 } Return;
-
-static void
-return_clear (Return *task)
-{
-  g_clear_pointer (&task->left, g_ptr_array_unref);
-  g_clear_pointer (&task->reattached, g_hash_table_unref);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Return, return_clear)
 
 /* ---- whether the IOMMU group is free ---- */
 
@@ -67,15 +64,17 @@ read_holders (const MfpRun *run, Holders *holders, GError **error)
   return mfp_run_done_or_ended (!local, local, error);
 }
 
-/* Fails while QEMU has a function of the IOMMU group: the kernel refuses to bind a driver to
- * another one then, and a kernel before 5.19 crashes. */
+/* Fails while the domain's QEMU has a function of the IOMMU group. */
 static gboolean
-check_group_free (const MfpRun *run, const MfpHostFunction *host, const Holders *holders,
-                  GError **error)
+check_own_domain (const MfpRun *run, const MfpHostFunction *host, GError **error)
 {
+  g_auto (Holders) own = { 0 };
+  const Holders *holders = &own;
   g_autoptr (GHashTable) ids = NULL;
   GError *local = NULL;
 
+  if (!read_holders (run, &own, error))
+    return FALSE;
   if (!holders->guest || !mfp_host_function_shares_group (host, holders->held))
     return TRUE;
   ids = mfp_qemu_list_devices (run->libvirt, &local);
@@ -96,6 +95,39 @@ check_group_free (const MfpRun *run, const MfpHostFunction *host, const Holders 
   return TRUE;
 }
 
+/* Fails if another domain has a function of the IOMMU group. That does not pass by itself. */
+static gboolean
+check_other_domains (const MfpRun *run, const MfpHostFunction *host, GError **error)
+{
+  g_autoptr (GPtrArray) guests = mfp_domains_read_others (run->libvirt, error);
+
+  for (guint i = 0; guests && i < host->group->len; i++)
+    {
+      const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
+      const MfpGuest *owner = mfp_guests_find_owner (guests, member);
+      g_autofree char *address = mfp_pci_address_format (member);
+
+      if (!owner)
+        continue;
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "domain '%s' has %s of the same IOMMU group, so no function of the group can be "
+                   "reattached; detach it there first",
+                   owner->name, address);
+      return FALSE;
+    }
+  return guests != NULL;
+}
+
+/* While any QEMU has a function of the IOMMU group, the kernel refuses to bind a host driver to
+ * another one, and a kernel before 5.19 crashes. */
+static gboolean
+check_group_free (const MfpRun *run, const MfpHostFunction *host, const GHashTable *closed,
+                  GError **error)
+{
+  return g_hash_table_contains ((GHashTable *) closed, GINT_TO_POINTER (host->iommu_group))
+         || (check_own_domain (run, host, error) && check_other_domains (run, host, error));
+}
+
 /* ---- one function ---- */
 
 /* A function that libvirt itself reattaches may belong on VFIO, if it was there before the
@@ -109,44 +141,70 @@ may_stay_on_vfio (const MfpRun *run, const MfpFunction *function)
 /* Whether @now is where it belongs: on a host driver, as a rule. No driver is right only
  * for a function that had none before and got none when it was reattached. */
 static gboolean
-is_returned (const MfpRun *run, const Return *task, const MfpFunction *function,
-             const MfpHostFunction *now)
+is_returned (const MfpRun *run, const Return *task, const MfpHostFunction *now)
 {
   if (now->driver)
-    return may_stay_on_vfio (run, function) || !mfp_driver_is_vfio (now->driver);
-  return !function->driver && g_hash_table_contains (task->reattached, function);
+    return may_stay_on_vfio (run, task->function) || !mfp_driver_is_vfio (now->driver);
+  return !task->function->driver && task->reattached;
 }
 
 /* The host may have more than one driver for a device, and its kernel chooses. */
 static void
 note_other_driver (const MfpRun *run, const MfpFunction *function, const MfpHostFunction *now)
 {
+  gboolean had_none = function->take && !function->driver;
   g_autofree char *host = NULL, *text = NULL;
 
-  if (!function->driver || !now->driver || mfp_driver_is_vfio (now->driver)
-      || strcmp (function->driver, now->driver) == 0)
+  if (!(function->driver || had_none) || !now->driver || mfp_driver_is_vfio (now->driver)
+      || g_strcmp0 (function->driver, now->driver) == 0)
     return;
   host = mfp_function_describe (function);
-  text = g_strdup_printf ("%s came from the host driver %s, and is now on %s", host,
-                          function->driver, now->driver);
+  text = had_none ? g_strdup_printf ("%s came without a host driver, and is now on %s", host,
+                                     now->driver)
+                  : g_strdup_printf ("%s came from the host driver %s, and is now on %s", host,
+                                     function->driver, now->driver);
   mfp_run_note (run, text);
 }
 
-/* Reads @function, which is @node. *@done: it is where it belongs, or not on the host any
+static void
+note_vanished (const MfpRun *run, const MfpFunction *function)
+{
+  g_autofree char *host = mfp_function_describe (function);
+  g_autofree char *text
+      = g_strdup_printf ("the host does not have %s any more, so it was not reattached", host);
+
+  mfp_run_note (run, text);
+}
+
+/* From then on no guest can open the IOMMU group of @now, which is on its host driver. */
+static void
+close_group (const Return *task, const MfpHostFunction *now)
+{
+  if (!mfp_host_function_allows_group (now) && now->iommu_group != MFP_NO_IOMMU_GROUP)
+    g_hash_table_add (task->closed, GINT_TO_POINTER (now->iommu_group));
+}
+
+/* Reads the function, which is @node. *@done: it is where it belongs, or not on the host any
  * more. Otherwise *@now is the function. */
 static gboolean
-look_at (const MfpRun *run, const Return *task, const MfpFunction *function,
-         MfpNodeDevice *node, MfpHostFunction **now, gboolean *done, GError **error)
+look_at (const MfpRun *run, const Return *task, MfpNodeDevice *node, MfpHostFunction **now,
+         gboolean *done, GError **error)
 {
   GError *local = NULL;
   g_autoptr (MfpHostFunction) host = mfp_node_device_read (run->libvirt, node, &local);
 
-  *done = host ? is_returned (run, task, function, host)
-               : mfp_error_is (local, MFP_ERROR_NOT_FOUND);
-  if (*done && host)
-    note_other_driver (run, function, host);
-  if (*done)
-    g_clear_error (&local);
+  if (mfp_error_is (local, MFP_ERROR_NOT_FOUND))
+    {
+      note_vanished (run, task->function);
+      g_clear_error (&local);
+      *done = TRUE;
+    }
+  else if (host && is_returned (run, task, host))
+    {
+      note_other_driver (run, task->function, host);
+      close_group (task, host);
+      *done = TRUE;
+    }
   else
     *now = g_steal_pointer (&host);
   if (local)
@@ -157,93 +215,65 @@ look_at (const MfpRun *run, const Return *task, const MfpFunction *function,
 /* QEMU may hold the group for a moment after the last function has left, so a failure may
  * pass. */
 static gboolean
-reattach (const MfpRun *run, Return *task, const MfpFunction *function, MfpNodeDevice *node,
-          GError **error)
+reattach (const MfpRun *run, Return *task, MfpNodeDevice *node, GError **error)
 {
   GError *local = NULL;
 
-  if (mfp_node_device_reattach (run->libvirt, node, &local))
-    {
-      g_hash_table_add (task->reattached, (gpointer) function);
-      return TRUE;
-    }
+  task->reattached = mfp_node_device_reattach (run->libvirt, node, &local);
   if (mfp_error_is (local, MFP_ERROR_FAILED))
     mfp_error_recode (&local, MFP_ERROR_BUSY);
-  g_propagate_error (error, local);
-  return FALSE;
+  if (local)
+    g_propagate_error (error, local);
+  return task->reattached;
 }
 
-/* Brings one function nearer to its host driver. *@done: it is there. */
-static gboolean
-return_function (const MfpRun *run, Return *task, const MfpFunction *function,
-                 const Holders *holders, gboolean *done, GError **error)
-{
-  g_autoptr (MfpNodeDevice) node = mfp_node_device_new (&function->host);
-  g_autoptr (MfpHostFunction) now = NULL, after = NULL;
-
-  if (!look_at (run, task, function, node, &now, done, error))
-    return FALSE;
-  if (*done)
-    return TRUE;
-  return check_group_free (run, now, holders, error) && reattach (run, task, function, node, error)
-         && look_at (run, task, function, node, &after, done, error);
-}
-
-/* ---- all that are left ---- */
-
-/* Keeps the first error; a later one replaces it only if the kept one is
- * MFP_ERROR_BUSY. */
+/* libvirt reattached the function, and it is not where it belongs. */
 static void
-keep_error (GError **kept, GError *failure)
+explain_driver (const MfpFunction *function, const MfpHostFunction *now, GError **error)
 {
-  gboolean replaces = failure && (!*kept || mfp_error_is (*kept, MFP_ERROR_BUSY));
+  g_autofree char *host = mfp_function_describe (function);
 
-  if (!replaces)
-    {
-      g_clear_error (&failure);
-      return;
-    }
-  g_clear_error (kept);
-  *kept = failure;
+  if (now->driver)
+    g_set_error (error, MFP_ERROR, MFP_ERROR_BUSY,
+                 "libvirt reattached it, and the kernel bound it to %s again; the ids= of %s or "
+                 "/sys/bus/pci/devices/%s/driver_override may say so",
+                 now->driver, now->driver, host);
+  else
+    g_set_error (error, MFP_ERROR, MFP_ERROR_BUSY,
+                 "libvirt reattached it, and no driver has taken it; to try one: modprobe %s",
+                 function->driver);
 }
 
-/* Tries each function that is left, whatever becomes of the others. */
+/* Brings the function nearer to its host driver. Its driver is read directly before the call. */
 static gboolean
 check_returned (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
                 GError **error)
 {
   Return *task = data;
-  g_auto (Holders) holders = { 0 };
-  GError *kept = NULL;
+  g_autoptr (MfpNodeDevice) node = mfp_node_device_new (&task->function->host);
+  g_autoptr (MfpHostFunction) now = NULL, after = NULL;
 
-  if (!read_holders (run, &holders, error))
+  if (!look_at (run, task, node, &now, done, error))
     return FALSE;
-  for (guint i = task->left->len; i-- > 0;)
-    {
-      const MfpFunction *function = g_ptr_array_index (task->left, i);
-      g_autofree char *host = mfp_function_describe (function);
-      GError *local = NULL;
-      gboolean returned = FALSE;
-
-      if (!return_function (run, task, function, &holders, &returned, &local))
-        g_prefix_error (&local, "%s: ", host);
-      if (returned)
-        g_ptr_array_remove_index (task->left, i);
-      keep_error (&kept, local);
-    }
-  *done = task->left->len == 0;
-  if (kept)
-    g_propagate_error (error, kept);
+  if (*done)
+    return TRUE;
+  if (!check_group_free (run, now, task->closed, error) || !reattach (run, task, node, error)
+      || !look_at (run, task, node, &after, done, error))
+    return FALSE;
+  if (!*done)
+    explain_driver (task->function, after, error);
   return *done;
 }
 
-/* The functions that @step is about, the last first. */
+/* ---- all of a step ---- */
+
+/* The functions that @step is about. */
 static GPtrArray *
 list_functions (const MfpPlan *plan, const MfpStep *step)
 {
   GPtrArray *functions = g_ptr_array_new ();
 
-  for (guint i = plan->card->functions->len; i-- > 0;)
+  for (guint i = 0; i < plan->card->functions->len; i++)
     {
       MfpFunction *function = g_ptr_array_index (plan->card->functions, i);
 
@@ -253,15 +283,33 @@ list_functions (const MfpPlan *plan, const MfpStep *step)
   return functions;
 }
 
+/* Tries one function. Adds the failure to *@failures. */
+static void
+return_function (const MfpRun *run, MfpPhase phase, const MfpFunction *function,
+                 GHashTable *closed, GError **failures)
+{
+  Return task = { .function = function, .closed = closed };
+  const MfpPoll poll
+      = { .check = check_returned, .data = &task, .tries = TRIES, .late = MFP_ERROR_FAILED };
+  g_autofree char *host = mfp_function_describe (function);
+  GError *local = NULL;
+
+  if (mfp_poll (run, phase, &poll, &local))
+    return;
+  g_prefix_error (&local, "%s: ", host);
+  mfp_error_collect (failures, local);
+}
+
 gboolean
 mfp_step_reattach (const MfpRun *run, const MfpStep *step, MfpPhase phase, GError **error)
 {
-  g_auto (Return) task = {
-    .left = list_functions (run->plan, step),
-    .reattached = g_hash_table_new (NULL, NULL),
-  };
-  const MfpPoll poll
-      = { .check = check_returned, .data = &task, .late = MFP_ERROR_FAILED };
+  g_autoptr (GPtrArray) functions = list_functions (run->plan, step);
+  g_autoptr (GHashTable) closed = g_hash_table_new (NULL, NULL);
+  GError *failures = NULL;
 
-  return task.left->len == 0 || mfp_poll (run, phase, &poll, error);
+  for (guint i = 0; i < functions->len && !mfp_error_is (failures, MFP_ERROR_HUNG); i++)
+    return_function (run, phase, g_ptr_array_index (functions, i), closed, &failures);
+  if (failures)
+    g_propagate_error (error, failures);
+  return !failures;
 }

@@ -5,6 +5,7 @@
 #include "run/steps.h"
 
 #include "base/error.h"
+#include "libvirt/domains.h"
 #include "run/poll.h"
 
 #include <string.h>
@@ -35,42 +36,115 @@ gboolean
 mfp_step_record (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
                  MfpPhase phase G_GNUC_UNUSED, GError **error)
 {
-  return write_record (run, run->plan->record, error);
+  MfpRecord claim = *run->plan->record;
+
+  claim.claiming = TRUE;
+  return write_record (run, &claim, error);
 }
 
-/* Fails when @other, the record of another run, names one of our host functions. */
+/* ---- claims ---- */
+
+/*
+ * Two runs may want one function, in one domain or in two. Each writes its record as a claim,
+ * and then looks at all running domains. So the later of the two sees the record of the earlier.
+ * A run that sees a claim with a smaller id, or a record that is no claim any more, stands back.
+ * A run that sees a claim with a larger id waits until that run stands back, or until its record
+ * is no claim any more: then it had looked earlier. A run whose claim stands writes its record
+ * again, as no claim. So exactly one of the runs goes on.
+ */
+
+/* The function of @ours that @other names, too; NULL: none. */
+static const MfpRecordFunction *
+find_shared (const MfpRecord *ours, const MfpRecord *other)
+{
+  for (guint i = 0; i < ours->functions->len; i++)
+    {
+      const MfpRecordFunction *function = g_ptr_array_index (ours->functions, i);
+
+      if (mfp_record_find (other, &function->host))
+        return function;
+    }
+  return NULL;
+}
+
+/* Fails when @other, which the domain @name has, makes our run stand back or wait
+ * (MFP_ERROR_BUSY). */
 static gboolean
-check_other (const MfpRecord *ours, const MfpRecord *other, GError **error)
+check_record (const MfpRecord *ours, const MfpRecord *other, const char *name, GError **error)
+{
+  const MfpRecordFunction *shared
+      = strcmp (ours->id, other->id) == 0 ? NULL : find_shared (ours, other);
+  gboolean wait = other->claiming && strcmp (ours->id, other->id) < 0;
+  g_autofree char *host = NULL;
+
+  if (!shared)
+    return TRUE;
+  host = mfp_pci_address_format (&shared->host);
+  g_set_error (error, MFP_ERROR, wait ? MFP_ERROR_BUSY : MFP_ERROR_REFUSED,
+               "another virt-mfplug is attaching host function %s to domain '%s', or was "
+               "interrupted: virt-mfplug recover %s",
+               host, name, name);
+  return FALSE;
+}
+
+/* Fails when @guest, another domain, has one of the functions. */
+static gboolean
+check_devices (const MfpRecord *ours, const MfpGuest *guest, GError **error)
 {
   for (guint i = 0; i < ours->functions->len; i++)
     {
       const MfpRecordFunction *function = g_ptr_array_index (ours->functions, i);
       g_autofree char *host = mfp_pci_address_format (&function->host);
 
-      if (!mfp_record_find (other, &function->host))
+      if (!mfp_guest_find_holder (guest, &function->host))
         continue;
-      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
-                   "another virt-mfplug is attaching host function %s to this domain", host);
+      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                   "host function %s is attached to domain '%s' by now; detach it there first",
+                   host, guest->name);
       return FALSE;
     }
   return TRUE;
 }
 
-gboolean
-mfp_step_claim (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
-                MfpPhase phase G_GNUC_UNUSED, GError **error)
+static gboolean
+check_records (const MfpRecord *ours, const MfpGuest *guest, GError **error)
+{
+  for (guint i = 0; i < guest->records->len; i++)
+    if (!check_record (ours, g_ptr_array_index (guest->records, i), guest->name, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* *@done: no other run and no other domain has one of the functions. */
+static gboolean
+check_claim (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+             gboolean *done, GError **error)
 {
   const MfpRecord *ours = run->plan->record;
-  g_autoptr (MfpGuest) guest = mfp_run_read_guest (run, error);
+  g_autoptr (MfpGuest) own = mfp_run_read_guest (run, error);
+  g_autoptr (GPtrArray) others = NULL;
 
-  for (guint i = 0; guest && i < guest->records->len; i++)
+  if (!own || !check_records (ours, own, error))
+    return FALSE;
+  others = mfp_domains_read_others (run->libvirt, error);
+  for (guint i = 0; others && i < others->len; i++)
     {
-      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+      const MfpGuest *guest = g_ptr_array_index (others, i);
 
-      if (strcmp (record->id, ours->id) != 0 && !check_other (ours, record, error))
+      if (!check_devices (ours, guest, error) || !check_records (ours, guest, error))
         return FALSE;
     }
-  return guest != NULL;
+  *done = others != NULL;
+  return *done;
+}
+
+gboolean
+mfp_step_claim (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase phase,
+                GError **error)
+{
+  const MfpPoll poll = { .check = check_claim, .late = MFP_ERROR_REFUSED };
+
+  return mfp_poll (run, phase, &poll, error) && write_record (run, run->plan->record, error);
 }
 
 /* Whether another run has removed the record that the attach wrote, or has recorded the
@@ -160,22 +234,12 @@ mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, Mf
   return mfp_run_done_or_ended (done, local, error);
 }
 
-/* Two runs may detach one card. A run that finds the record gone before it tried to remove
- * it tells the person about the other. */
+/* Removes what is not there without an error, if another run detached the card, too. */
 static gboolean
-check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data, gboolean *done,
-                 GError **error)
+check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+                 gboolean *done, GError **error)
 {
-  g_autofree char *uri = mfp_record_uri (run->plan->record->id);
-  gboolean *tried = data;
-  gboolean has = TRUE;
-
-  if (run->plan->card->record_id && !mfp_domain_has_metadata (run->libvirt, uri, &has, error))
-    return FALSE;
-  if (!has && !*tried)
-    mfp_run_note (run, "another virt-mfplug detached the card at the same time");
-  *tried = TRUE;
-  *done = !has || remove_record (run, error);
+  *done = remove_record (run, error);
   return *done;
 }
 
@@ -183,8 +247,7 @@ gboolean
 mfp_step_forget (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, MfpPhase phase,
                  GError **error)
 {
-  gboolean tried = FALSE;
-  const MfpPoll poll = { .check = check_forgotten, .data = &tried, .late = MFP_ERROR_FAILED };
+  const MfpPoll poll = { .check = check_forgotten, .late = MFP_ERROR_FAILED };
   GError *local = NULL;
   gboolean done = mfp_poll (run, phase, &poll, &local);
 

@@ -12,9 +12,9 @@ load() {
   remember
 }
 
-# assert_listed LINE...: `list` prints each of these lines, which may be indented.
+# assert_listed LINE...: `list --vfs` prints each of these lines, which may be indented.
 assert_listed() {
-  succeed list
+  succeed list --vfs
   for line; do
     sed 's/^ *//' "$scratch/stdout" | grep -qxF -e "$line" || fail "list does not have: $line"
   done
@@ -168,7 +168,7 @@ gpu_vfs() {
 
 two_pfs_are_listed() {
   load pf-and-vfs-one-slot
-  assert_listed \
+  assert_listed "0000:03:00  2 functions  cannot be attached" \
     "0000:03:00.1  -  0x020000  Mellanox MT27800 Family [ConnectX-5]                   group 31" \
     "0000:03:00.2  -  0x020000  Mellanox MT27800 Family [ConnectX-5 Virtual Function]  group 40"
 }
@@ -198,10 +198,17 @@ a_pf_is_refused_whoever_names_it() {
   done
 }
 
+vfs_are_counted() {
+  load pf-with-vfs-in-use
+  succeed list
+  assert_stdout_has "0000:05:00.1 has 4 virtual functions, 1 of them in use; --vfs lists them"
+  assert_stdout_lacks "0000:05:10.3  "
+}
+
 vfs_in_use_are_listed() {
   load pf-with-vfs-in-use
   assert_listed \
-    "0000:05:00.1  ixgbe  0x020000  Intel Corporation Ethernet 10G 2P X520 Adapter  group 23" \
+    "0000:05:00.1  ixgbe     0x020000  Intel Corporation Ethernet 10G 2P X520 Adapter                group 23" \
     "0000:05:10.1  vfio-pci  0x020000  Intel Corporation 82599 Ethernet Controller Virtual Function  group 40  'other' at 0000:01:00.0" \
     "0000:05:10.3  ixgbevf   0x020000  Intel Corporation 82599 Ethernet Controller Virtual Function  group 41"
 }
@@ -232,6 +239,7 @@ check "two VFs of a GPU in the same host slot are attached" gpu_vfs
 check "two PFs with VFs in their slot are listed" two_pfs_are_listed
 check "a PF with VFs is refused, and VFs in its slot can be attached" pfs_with_vfs_are_refused
 check "a PF is refused by word, device, --config and document, and the message tells who has its VFs" a_pf_is_refused_whoever_names_it
+check "list counts the VFs of a PF, and does not show them as cards" vfs_are_counted
 check "VFs in use are listed with their domain" vfs_in_use_are_listed
 check "free VFs are attached, and a VF in use is refused" free_vfs
 finish

@@ -20,7 +20,7 @@ all() {
   run list --all
   assert_golden_text list-all.txt
   assert_stdout_has "0000:03:00  1 function  cannot be attached"
-  assert_stdout_has "10000:e1:00  1 function  can be attached"
+  assert_stdout_has "10000:e1:00  1 function  cannot be attached"
 }
 
 odd() {

@@ -14,12 +14,11 @@ asked="cannot remove the card from the guest: the guest was asked to release the
 
 # Calls in the steps of an attach, and how the message describes the step that fails.
 attach_steps='virDomainSetMetadata#1 record what is taken from the host
-virDomainGetXMLDesc#2 check that no other run works on these functions
 virNodeDeviceDetachFlags#1 take 0000:01:00.0 from its host driver
 virNodeDeviceDetachFlags#4 take 0000:01:00.3 from its host driver
 virDomainAttachDeviceFlags#1 attach 0000:01:00.1 to the domain as unassigned
 virDomainAttachDeviceFlags#3 attach 0000:01:00.3 to the domain as unassigned
-virDomainGetXMLDesc#3 check the aliases of the unassigned functions
+virDomainGetXMLDesc#4 check the aliases of the unassigned functions
 device_add#1 queue 0000:01:00.1 in QEMU
 device_add#3 queue 0000:01:00.3 in QEMU
 virDomainAttachDeviceFlags#4 plug 0000:01:00.0 as function 0, and the card with it

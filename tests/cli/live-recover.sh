@@ -15,8 +15,7 @@ attach_calls="virDomainSetMetadata#1
   device_add#1 device_add#2 device_add#3
   virDomainAttachDeviceFlags#4"
 detach_calls="virDomainSetMetadata#1 virDomainDetachDeviceAlias#1
-  virNodeDeviceReAttach#1 virNodeDeviceReAttach#2 virNodeDeviceReAttach#5
-  virNodeDeviceReAttach#7
+  virNodeDeviceReAttach#1 virNodeDeviceReAttach#2 virNodeDeviceReAttach#4
   virDomainSetMetadata#2"
 
 # kill_at CALL KIND WORD...: runs the program, which SIGKILL ends at CALL. KIND is
@@ -190,6 +189,25 @@ unassigned_forgotten() {
     || fail "libvirt does not own the function again"
 }
 
+# give_to_other FUNCTION: somebody attaches that function of 01:00 to the domain 'other'.
+give_to_other() {
+  edit_state -e "/<name>other</,/<\/devices>/s|</devices>|<hostdev mode='subsystem' type='pci'><source><address \
+domain='0' bus='1' slot='0' function='$1'/></source><alias name='hostdev0'/><address type='pci' domain='0' bus='1' \
+slot='0' function='0'/></hostdev>&|"
+}
+
+# The kernel of a host may crash if a driver is bound while a guest has a function of the same
+# IOMMU group.
+other_domain_has_a_member() {
+  new_host
+  kill_at virNodeDeviceDetachFlags#4 killed-after attach vm 01:00
+  give_to_other 1
+  on_fake recover vm
+  assert_error_has 5 "0000:01:00.3: domain 'other' has 0000:01:00.1 of the same IOMMU group, so no function of the group can be reattached; detach it there first"
+  assert_stderr_has "virt-mfplug recover vm"
+  assert_drivers "$on_vfio"
+}
+
 # A signal ends recover between two cards: it does not claim to have recovered both.
 interrupted() {
   new_host
@@ -217,5 +235,6 @@ check "recover --dry-run prints what it would do, and touches nothing" dry_run
 check "recover reports what it recovered" reported
 check "recover makes libvirt own a function again that QEMU still has" forgotten
 check "recover makes libvirt own an unassigned function again that QEMU still has" unassigned_forgotten
+check "recover reattaches nothing while another domain has a member of the IOMMU group" other_domain_has_a_member
 check "a recover that a signal ends says which cards it left" interrupted
 finish

@@ -132,7 +132,7 @@ verbose_attach() {
   assert_status 0
   assert_reported 'record what is taken from the host
   virDomainSetMetadata vm
-check that no other run works on these functions
+check that no other run and no other domain has these functions
 take 0000:01:00.0 from its host driver
   virNodeDeviceDetachFlags pci_0000_01_00_0
 take 0000:01:00.1 from its host driver

@@ -341,50 +341,6 @@ find_metadata (xmlDoc *doc, const char *uri)
   return child;
 }
 
-/* As virXMLExtractNamespaceXML() in libvirt: the element without its namespace. */
-static char *
-extract_metadata (const xmlNode *element)
-{
-  g_autoptr (xmlDoc) doc = fake_xml_copy ((xmlNode *) element);
-  xmlNode *root = fake_xml_root (doc);
-  xmlNs **end = &root->nsDef;
-  xmlNs *own = root->ns;
-
-  xmlSetNs (root, NULL);
-  while (*end && *end != own)
-    end = &(*end)->next;
-  if (*end)
-    {
-      *end = own->next;
-      own->next = NULL;
-      xmlFreeNs (own);
-    }
-  return mfp_xml_serialize (root);
-}
-
-char *
-virDomainGetMetadata (virDomainPtr domain, int type, const char *uri, unsigned int flags)
-{
-  FakeCall call = read_call ("virDomainGetMetadata", domain);
-  FakeDomain *found;
-  xmlDoc *doc = NULL;
-  const xmlNode *element = NULL;
-  g_autofree char *xml = NULL;
-
-  if (!fake_call_begin (&call))
-    return NULL;
-  found = find_domain (&call, domain);
-  if (found && choose_document (found, flags, &doc))
-    {
-      element = type == VIR_DOMAIN_METADATA_ELEMENT ? find_metadata (doc, uri) : NULL;
-      if (element)
-        xml = extract_metadata (element);
-      else
-        fake_error (VIR_ERR_NO_DOMAIN_METADATA, "Requested metadata element is not present");
-    }
-  return fake_call_end (&call, xml != NULL) ? g_steal_pointer (&xml) : NULL;
-}
-
 /* libvirt prints <metadata> before the devices. */
 static xmlNode *
 require_metadata (xmlDoc *doc)

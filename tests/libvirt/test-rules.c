@@ -882,35 +882,6 @@ absent_record_is_erased (World *world)
   assert_done (done, &error);
 }
 
-static void
-assert_has_metadata (World *world, const char *id, gboolean expected)
-{
-  g_autofree char *uri = mfp_record_uri (id);
-  g_autoptr (GError) error = NULL;
-  gboolean has = !expected;
-  gboolean done = mfp_domain_has_metadata (world->libvirt, uri, &has, &error);
-
-  assert_done (done, &error);
-  g_assert_cmpint (has, ==, expected);
-}
-
-static void
-absent_metadata_is_reported (World *world)
-{
-  g_autoptr (MfpRecord) record = mfp_record_new (RECORD_1, &world->card->slot);
-  g_autoptr (GError) error = NULL;
-  gboolean done;
-
-  assert_has_metadata (world, RECORD_1, FALSE);
-  done = write_record (world, record, &error);
-  assert_done (done, &error);
-  assert_has_metadata (world, RECORD_1, TRUE);
-  assert_has_metadata (world, RECORD_2, FALSE);
-  done = erase_record (world, RECORD_1, &error);
-  assert_done (done, &error);
-  assert_has_metadata (world, RECORD_1, FALSE);
-}
-
 static gboolean
 define (World *world, const MfpFunction *function, GError **error)
 {
@@ -1008,7 +979,6 @@ static const struct
   { "the-list-of-pci-devices-names-every-function-of-a-card", list_is_whole },
   { "a-host-function-names-its-whole-group", group_is_whole },
   { "a-record-is-read-as-it-was-written", record_is_read },
-  { "metadata-is-absent-before-it-is-written-and-after-it-is-erased", absent_metadata_is_reported },
   { "an-absent-record-can-be-erased", absent_record_is_erased },
   { "the-persistent-xml-takes-any-function", persistent_takes_any_function },
   { "the-persistent-xml-refuses-a-function-and-an-address-twice", persistent_refuses_twice },

@@ -270,6 +270,42 @@ test_parse_large (void)
   g_assert_cmpuint (guest->records->len, ==, 1);
 }
 
+#define ARGUMENT(value)                                                                          \
+  "<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><arg value='-device'/>"       \
+  "<arg value='" value "'/></commandline>"
+
+/* QEMU has a function that libvirt knows nothing of. */
+static void
+test_commandline (void)
+{
+  static const struct
+  {
+    const char *value;
+    gboolean holds;
+  } rows[] = {
+    { ARGUMENT ("vfio-pci,id=x,host=0000:09:00.1"), TRUE },
+    { ARGUMENT ("vfio-pci-nohotplug,host=09:00.1,bus=pci.1"), TRUE },
+    { ARGUMENT ("{&quot;driver&quot;:&quot;vfio-pci&quot;,&quot;host&quot;:&quot;09:00.1&quot;}"),
+      TRUE },
+    { ARGUMENT ("vfio-pci,sysfsdev=/sys/x"), FALSE },
+    { ARGUMENT ("virtio-net,host=09:00.1"), FALSE },
+    { ARGUMENT ("{&quot;driver&quot;:&quot;e1000e&quot;,&quot;host&quot;:&quot;09:00.1&quot;}"),
+      FALSE },
+    { ARGUMENT ("{"), FALSE },
+  };
+  const MfpPciAddress host = { .bus = 9, .function = 1 };
+
+  FOR_EACH (i, rows)
+    {
+      g_autofree char *xml = g_strdup_printf (
+          "<domain type='kvm' id='1'><name>vm</name>%s</domain>", rows[i].value);
+      g_autoptr (MfpGuest) guest = test_guest (xml);
+
+      g_assert_cmpint (mfp_guest_find_holder (guest, &host) != NULL, ==, rows[i].holds);
+      g_assert_null (mfp_guest_find_host (guest, &host));
+    }
+}
+
 /* A hostdev, an interface or a disk may use a host function, but a card has only hostdevs. */
 static void
 test_holders (void)
@@ -310,6 +346,7 @@ main (int argc, char **argv)
   FOR_EACH (i, bad)
     test_add_row ("/guest/parse/refuses-", bad[i].name, &bad[i], test_parse_bad);
   g_test_add_func ("/guest/find-host/finds-the-first-and-the-last", test_find_host);
+  g_test_add_func ("/guest/find-holder/finds-vfio-devices-on-the-command-line", test_commandline);
   g_test_add_func ("/guest/find-holder/finds-interfaces-and-disks-too", test_holders);
   g_test_add_func ("/guest/find-record/finds-the-first-and-the-last", test_find_record);
   g_test_add_func ("/guest/free/accepts-null", test_free);

@@ -78,6 +78,19 @@ test_bridge (void)
 }
 
 static void
+test_cardbus (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpHostFunction) function = mfp_host_function_parse (
+      "<device><name>pci_0000_02_00_0</name><capability type='pci'><class>0x060700</class>"
+      "<capability type='cardbus-bridge'/></capability></device>",
+      &error);
+
+  g_assert_no_error (error);
+  g_assert_true (function->is_bridge);
+}
+
+static void
 test_bare (void)
 {
   g_autoptr (MfpHostFunction) function = load ("no-driver-no-group.xml");
@@ -267,6 +280,7 @@ main (int argc, char **argv)
   g_test_add_func ("/host-device/parse/reads-a-domain-of-five-digits-and-group-0",
                    test_long_domain);
   g_test_add_func ("/host-device/parse/recognizes-a-bridge", test_bridge);
+  g_test_add_func ("/host-device/parse/recognizes-a-cardbus-bridge", test_cardbus);
   g_test_add_func ("/host-device/parse/accepts-a-device-without-driver-and-group", test_bare);
   g_test_add_func ("/host-device/parse/keeps-a-vf-apart-from-its-pf", test_vf);
   g_test_add_func ("/host-device/parse/reads-the-virtual-functions-of-a-pf", test_pf);

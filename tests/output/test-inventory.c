@@ -157,6 +157,39 @@ test_other_members (void)
     }
 }
 
+/* 05:00.0 has the virtual functions 05:00.1, which is in its slot, and 05:10.0, which domain 'vm'
+ * has. */
+static void
+test_virtual_functions (void)
+{
+  g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
+  g_autoptr (GPtrArray) devices = NULL;
+  MfpHostFunction *physical = add (host, "0000:05:00.0", "igb", 1, "0000:05:00.0");
+  const MfpHostEntry *entry, *below;
+  g_autofree char *text = NULL;
+
+  g_array_unref (physical->virtual_functions);
+  physical->virtual_functions = test_addresses ("0000:05:00.1 0000:05:10.0");
+  add (host, "0000:05:10.0", "vfio-pci", 2, "0000:05:10.0")->is_virtual = TRUE;
+  add (host, "0000:05:00.1", "igbvf", 3, "0000:05:00.1")->is_virtual = TRUE;
+  g_ptr_array_add (guests, guest_of ("vm", "", "<hostdev mode='subsystem' type='pci'><source>"
+                                               "<address domain='0' bus='5' slot='16' "
+                                               "function='0'/></source></hostdev>"));
+  devices = mfp_inventory_host (host, guests, FALSE);
+  text = describe_devices (devices);
+  g_assert_cmpstr (text, ==, "0000:05:00:0");
+  entry = &g_array_index (device_at (devices, "0000:05:00")->functions, MfpHostEntry, 0);
+  g_assert_cmpuint (entry->virtual_functions->len, ==, 2);
+  below = &g_array_index (entry->virtual_functions, MfpHostEntry, 0);
+  g_assert_cmpuint (below->host->address.function, ==, 1);
+  g_assert_null (below->holder);
+  below = &g_array_index (entry->virtual_functions, MfpHostEntry, 1);
+  g_assert_cmpuint (below->host->address.slot, ==, 16);
+  g_assert_cmpstr (below->holder->name, ==, "vm");
+  assert_contains (device_at (devices, "0000:05:00")->reason,
+                   "0000:05:00.1 (igbvf), 0000:05:10.0 (vfio-pci, domain 'vm')");
+}
+
 static void
 test_no_function_0 (void)
 {
@@ -445,6 +478,8 @@ main (int argc, char **argv)
   g_test_add_func ("/inventory/host/accepts-an-empty-host", test_empty_host);
   g_test_add_func ("/inventory/host/lists-other-members-of-the-iommu-groups",
                    test_other_members);
+  g_test_add_func ("/inventory/host/lists-virtual-functions-below-their-physical-function",
+                   test_virtual_functions);
   g_test_add_func ("/inventory/host/suggests-a-mapping-for-a-card-without-function-0",
                    test_no_function_0);
   g_test_add_func ("/inventory/host/says-which-guest-has-a-function-and-where",

@@ -30,7 +30,7 @@ assert_host_text (const GPtrArray *guests, const char *expected)
 {
   g_autoptr (GPtrArray) host = sample_host ();
   g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
-  g_autofree char *text = mfp_report_host_list (devices, FALSE, MFP_FORMAT_TEXT);
+  g_autofree char *text = mfp_report_host_list (&(MfpHostList){ .devices = devices }, MFP_FORMAT_TEXT);
 
   g_assert_cmpstr (text, ==, expected);
 }
@@ -75,8 +75,8 @@ test_nothing (void)
   g_autoptr (GPtrArray) none = g_ptr_array_new ();
   g_autoptr (MfpGuest) guest = test_guest ("<domain type='kvm'><name>vm</name></domain>");
   MfpGuestList list = { .guest = guest, .cards = none };
-  g_autofree char *host = mfp_report_host_list (none, FALSE, MFP_FORMAT_TEXT);
-  g_autofree char *all = mfp_report_host_list (none, TRUE, MFP_FORMAT_TEXT);
+  g_autofree char *host = mfp_report_host_list (&(MfpHostList){ .devices = none }, MFP_FORMAT_TEXT);
+  g_autofree char *all = mfp_report_host_list (&(MfpHostList){ .devices = none, .all = TRUE }, MFP_FORMAT_TEXT);
   g_autofree char *cards = mfp_report_guest_list (&list, MFP_FORMAT_TEXT);
 
   g_assert_cmpstr (host, ==, "No multifunction devices.\n");
@@ -102,16 +102,16 @@ test_host_json (void)
   devices = mfp_inventory_host (host, guests, FALSE);
   g_free (((MfpHostDevice *) g_ptr_array_index (devices, 0))->reason);
   ((MfpHostDevice *) g_ptr_array_index (devices, 0))->reason = g_strdup ("so");
-  text = mfp_report_host_list (devices, FALSE, MFP_FORMAT_JSON);
+  text = mfp_report_host_list (&(MfpHostList){ .devices = devices }, MFP_FORMAT_JSON);
   test_assert_json (
       text, "{\"schema\":1,\"command\":\"list\",\"domain\":null,\"devices\":["
             "{\"device\":\"0000:01:00\",\"attachable\":false,\"reason\":\"so\",\"functions\":["
             "{\"host\":\"0000:01:00.0\",\"host_driver\":\"igb\",\"iommu_group\":5,"
             "\"class\":\"0x020000\",\"vendor\":\"In\\ntel\",\"product\":null,"
-            "\"bridge\":false,\"domain\":null,\"guest\":null},"
+            "\"bridge\":false,\"domain\":null,\"guest\":null,\"virtual_functions\":[]},"
             "{\"host\":\"0000:01:00.1\",\"host_driver\":null,\"iommu_group\":null,"
             "\"class\":\"0x000000\",\"vendor\":null,\"product\":null,"
-            "\"bridge\":false,\"domain\":null,\"guest\":null}],"
+            "\"bridge\":false,\"domain\":null,\"guest\":null,\"virtual_functions\":[]}],"
             "\"group_others\":[{\"host\":\"0000:02:00.0\",\"host_driver\":\"pci-stub\","
             "\"iommu_group\":5}]}]}");
 }

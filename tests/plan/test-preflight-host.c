@@ -99,6 +99,47 @@ test_bridge (void)
 }
 
 static void
+test_pci_domain (void)
+{
+  g_autoptr (GPtrArray) host = test_host_list ();
+  g_autoptr (MfpCard) card = test_card ("10000:01:00.0=0");
+
+  g_ptr_array_add (host, test_host_function ("10000:01:00.0", "nvme", 5, "10000:01:00.0"));
+  assert_host (card, host, MFP_LIVE,
+               "host function 10000:01:00.0 is in a PCI domain above ffff, which QEMU's vfio-pci "
+               "does not take");
+  assert_host (card, host, MFP_CONFIG, NULL);
+}
+
+/* 01:00.1 is in the group, and libvirt does not list it. */
+static void
+test_unlisted_member (void)
+{
+  g_autoptr (GPtrArray) host = test_host_list ();
+  g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0");
+
+  g_ptr_array_add (host, test_host_function ("0000:01:00.0", "e1000e", 5, CARD_GROUP));
+  assert_host (card, host, MFP_LIVE,
+               "host function 0000:01:00.0 shares its IOMMU group with 0000:01:00.1, for which "
+               "libvirt has no node device");
+}
+
+static void
+test_vf_on_vendor_driver (void)
+{
+  g_autoptr (GPtrArray) host = host_of ("nvidia", NULL);
+  g_autoptr (MfpCard) card = test_card ("0000:01:00.0=0");
+  g_autoptr (MfpCard) without_driver = test_card ("0000:01:00.1=0");
+
+  for (guint i = 0; i < 2; i++)
+    ((MfpHostFunction *) g_ptr_array_index (host, i))->is_virtual = TRUE;
+  test_function (card, 0)->managed = FALSE;
+  test_function (without_driver, 0)->managed = FALSE;
+  assert_host (card, host, MFP_LIVE, NULL);
+  assert_host (without_driver, host, MFP_LIVE, "host function 0000:01:00.1 is bound to no driver");
+}
+
+static void
 test_no_group (void)
 {
   g_autoptr (GPtrArray) host = host_of ("e1000e", "e1000e");
@@ -236,6 +277,11 @@ main (int argc, char **argv)
     test_add_row ("/preflight/host/", rows[i].name, &rows[i], test_row);
   g_test_add_func ("/preflight/host/refuses-a-bridge", test_bridge);
   g_test_add_func ("/preflight/host/refuses-a-function-without-an-iommu-group", test_no_group);
+  g_test_add_func ("/preflight/host/refuses-a-pci-domain-that-qemu-does-not-take", test_pci_domain);
+  g_test_add_func ("/preflight/host/accepts-an-unmanaged-vf-on-a-vendor-driver",
+                   test_vf_on_vendor_driver);
+  g_test_add_func ("/preflight/group/refuses-a-member-that-libvirt-does-not-list",
+                   test_unlisted_member);
   g_test_add_func ("/preflight/group/ignores-siblings-in-another-group",
                    test_sibling_in_another_group);
   g_test_add_func ("/preflight/group/names-other-devices-with-a-host-driver-but-no-bridges",

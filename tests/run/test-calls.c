@@ -45,9 +45,9 @@ typedef struct
 #define BARE_DETACH(n) (4 + 2 * (n))
 
 static const Row attaches[] = {
-  { "1-function", "0000:01:00", 1, BARE_ATTACH (1), 12, 16 },
-  { "4-functions", "0000:04:00", 4, BARE_ATTACH (4), 31, 35 },
-  { "8-functions", "0000:08:00", 8, BARE_ATTACH (8), 55, 59 },
+  { "1-function", "0000:01:00", 1, BARE_ATTACH (1), 14, 18 },
+  { "4-functions", "0000:04:00", 4, BARE_ATTACH (4), 33, 37 },
+  { "8-functions", "0000:08:00", 8, BARE_ATTACH (8), 57, 61 },
 };
 
 static const Row detaches[] = {

@@ -70,6 +70,87 @@ record_other_detach (void)
   g_assert_no_error (error);
 }
 
+/* ---- claims ---- */
+
+#define SMALLEST_ID "0"
+#define LARGEST_ID "z"
+
+/* Writes the record @id, which names 01:00.1, into the domain 'other', or removes it. */
+static void
+write_other_record (const char *id, gboolean exists, gboolean claiming)
+{
+  const MfpPciAddress slot = { .bus = 3 };
+  const MfpRecordFunction function
+      = { .host = test_address ("0000:01:00.1"), .guest_function = 0, .alias = (char *) "ua-x" };
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (MfpRecord) record = mfp_record_new (id, &slot);
+  g_autofree char *uri = mfp_record_uri (id);
+  g_autofree char *xml = NULL;
+  g_autoptr (GError) error = NULL;
+
+  mfp_record_add (record, &function);
+  record->claiming = claiming;
+  xml = exists ? mfp_record_format (record) : NULL;
+  connection_open (&connection, &error);
+  g_assert_no_error (error);
+  mfp_domain_choose (connection.libvirt, "other", &error);
+  g_assert_no_error (error);
+  mfp_domain_set_metadata (connection.libvirt, uri, xml, &error);
+  g_assert_no_error (error);
+}
+
+static void
+let_other_stand_back (void)
+{
+  write_other_record (LARGEST_ID, FALSE, FALSE);
+}
+
+static void
+let_other_take (void)
+{
+  write_other_record (LARGEST_ID, TRUE, FALSE);
+}
+
+typedef struct
+{
+  const char *name;
+  const char *id;
+  gboolean claiming;
+  void (*on_wait) (void);
+  gboolean goes_on;
+} Claim;
+
+static const Claim claims[] = {
+  { "a-record-of-another-domain-makes-it-stand-back", LARGEST_ID, FALSE, NULL, FALSE },
+  { "a-claim-with-a-smaller-id-makes-it-stand-back", SMALLEST_ID, TRUE, NULL, FALSE },
+  { "it-goes-on-when-a-claim-with-a-larger-id-is-gone", LARGEST_ID, TRUE, let_other_stand_back,
+    TRUE },
+  { "it-stands-back-when-a-claim-with-a-larger-id-has-won", LARGEST_ID, TRUE, let_other_take,
+    FALSE },
+  { "it-stands-back-at-the-time-out-if-the-other-does-nothing", LARGEST_ID, TRUE, NULL, FALSE },
+};
+
+static void
+test_claim (gconstpointer data)
+{
+  const Claim *row = data;
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (State) before = state_capture (fake);
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { .on_wait = row->on_wait };
+
+  write_other_record (row->id, TRUE, row->claiming);
+  g_assert_cmpint (world_run (plan, &told, &error), ==, row->goes_on);
+  if (row->goes_on)
+    return;
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  assert_message (error, "another virt-mfplug is attaching host function 0000:01:00.1 to domain "
+                         "'other', or was interrupted: virt-mfplug recover other");
+  g_assert_cmpstr (told.steps->str, ==, " record claim! <forget");
+  assert_state (fake, before);
+}
+
 /* ---- what an observer hears ---- */
 
 static void
@@ -226,7 +307,7 @@ test_connection_found_dead (void)
   world_run (plan, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (fake_count (fake, "virConnectOpenAuth"), ==, 2);
-  g_assert_cmpuint (fake_count (fake, NULL), ==, 55);
+  g_assert_cmpuint (fake_count (fake, NULL), ==, 49);
   assert_state (fake, before);
 }
 
@@ -366,6 +447,68 @@ test_unreadable_function (void)
       g_autofree char *driver = fake_driver (fake, host);
 
       g_assert_cmpstr (driver, ==, i == 2 ? "vfio-pci" : "nic");
+    }
+}
+
+static void
+make_vanish (Fake *fake, gpointer data)
+{
+  fake_pull_out (fake, data);
+}
+
+/* The host withdraws a virtual function, or somebody pulls out the card. */
+static void
+test_vanished (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) detach = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { 0 };
+
+  world_do (attach_whole);
+  detach = world_plan (detach_live);
+  fake_mend (fake);
+  fake_at_call (fake, "virDomainDetachDeviceAlias", 1, make_vanish, (gpointer) "0000:01:00.2");
+  world_run (detach, &told, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (told.notes, ==, 1);
+  g_assert_cmpstr (told.last_note, ==,
+                   "the host does not have 0000:01:00.2 any more, so it was not reattached");
+}
+
+/* What takes 01:00.2 each time that libvirt reattaches it. */
+static const struct
+{
+  const char *driver, *message;
+} takers[] = {
+  { "vfio-pci", "0000:01:00.2: failed 5 times: libvirt reattached it, and the kernel bound it to "
+                "vfio-pci again; the ids= of vfio-pci or "
+                "/sys/bus/pci/devices/0000:01:00.2/driver_override may say so" },
+  { NULL, "0000:01:00.2: failed 5 times: libvirt reattached it, and no driver has taken it; to "
+          "try one: modprobe nic" },
+};
+
+static void
+test_taken_back (void)
+{
+  FOR_EACH (i, takers)
+    {
+      g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+      g_autoptr (MfpPlan) detach = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autofree char *other = NULL;
+
+      world_do (attach_whole);
+      fake_release_at_once (fake);
+      fake_set_host_driver (fake, "0000:01:00.2", takers[i].driver);
+      detach = world_plan (detach_live);
+      fake_mend (fake);
+      g_assert_false (world_run (detach, NULL, &error));
+      g_assert_error (error, MFP_ERROR, MFP_ERROR_LEFT);
+      assert_message (error, takers[i].message);
+      g_assert_cmpuint (fake_count (fake, "virNodeDeviceReAttach"), ==, 3 + 5);
+      other = fake_driver (fake, "0000:01:00.3");
+      g_assert_cmpstr (other, ==, "nic");
     }
 }
 
@@ -520,23 +663,14 @@ test_lost_events (void)
 
 /* ---- two runs ---- */
 
+/* Runs the later of two detaches of one card. */
 static void
-assert_notes_the_other (const Told *told)
-{
-  g_assert_cmpuint (told->notes, ==, 1);
-  g_assert_cmpstr (told->last_note, ==,
-                   "another virt-mfplug detached the card at the same time");
-}
-
-/* Runs the later of two detaches of one card. It only notes that there was another. */
-static void
-run_second_detach (Fake *fake, MfpPlan *second, const State *before, Told *told)
+run_second_detach (Fake *fake, MfpPlan *second, const State *before)
 {
   g_autoptr (GError) error = NULL;
 
-  world_run (second, told, &error);
+  world_run (second, NULL, &error);
   g_assert_no_error (error);
-  assert_notes_the_other (told);
   assert_state (fake, before);
 }
 
@@ -548,15 +682,13 @@ test_two_detaches (void)
   g_autoptr (MfpPlan) first = NULL, second = NULL;
   g_autoptr (State) before = state_capture (fake);
   g_autoptr (GError) error = NULL;
-  g_auto (Told) told = { 0 };
 
   world_do (attach_whole);
   first = world_plan (detach_live);
   second = world_plan (detach_live);
-  world_run (first, &told, &error);
+  world_run (first, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpuint (told.notes, ==, 0);
-  run_second_detach (fake, second, before, &told);
+  run_second_detach (fake, second, before);
 }
 
 /* The second detach is planned while the record says that another run detaches the card. It
@@ -568,15 +700,14 @@ test_late_detach (void)
   g_autoptr (MfpPlan) first = NULL, second = NULL;
   g_autoptr (State) before = state_capture (fake);
   g_autoptr (GError) error = NULL;
-  g_auto (Told) told = { 0 };
 
   world_do (attach_whole);
   first = world_plan (detach_live);
   record_other_detach ();
   second = world_plan (detach_live);
-  world_run (first, &told, &error);
+  world_run (first, NULL, &error);
   g_assert_no_error (error);
-  run_second_detach (fake, second, before, &told);
+  run_second_detach (fake, second, before);
 }
 
 /* The other run may still be waiting for the guest. */
@@ -622,6 +753,9 @@ main (int argc, char **argv)
                    test_pulled_out);
   g_test_add_func ("/execute/detach/reattaches-the-others-if-one-function-is-unreadable",
                    test_unreadable_function);
+  g_test_add_func ("/execute/detach/tells-of-a-function-that-the-host-lost", test_vanished);
+  g_test_add_func ("/execute/detach/tries-five-times-and-tells-who-took-the-function",
+                   test_taken_back);
   g_test_add_func ("/execute/detach/reattaches-what-libvirt-fails-to-reattach",
                    test_failed_rebind);
   g_test_add_func ("/execute/detach/asks-qemu-and-not-libvirt-whether-a-function-is-gone",
@@ -631,7 +765,9 @@ main (int argc, char **argv)
   g_test_add_func ("/execute/attach/an-undo-that-asks-the-guest-is-recorded-as-a-detach",
                    test_undone_is_detaching);
   g_test_add_func ("/execute/detach/succeeds-although-reports-are-lost", test_lost_events);
-  g_test_add_func ("/execute/two-detaches/the-later-one-notes-the-other", test_two_detaches);
+  FOR_EACH (i, claims)
+    test_add_row ("/execute/claim/", claims[i].name, &claims[i], test_claim);
+  g_test_add_func ("/execute/two-detaches/the-later-one-finds-nothing-to-do", test_two_detaches);
   g_test_add_func ("/execute/two-detaches/the-later-one-does-not-write-the-record-again",
                    test_late_detach);
   g_test_add_func ("/execute/two-detaches/one-that-fails-keeps-the-record-of-the-other",

@@ -238,6 +238,8 @@ hear_wait (gpointer data, gint64 limit)
   told->waits++;
   if (told->fake)
     told->longest = MAX (told->longest, fake_now (told->fake) - told->began);
+  if (told->on_wait)
+    told->on_wait ();
 }
 
 static void
@@ -262,10 +264,11 @@ connection_run (Connection *connection, const MfpPlan *plan, Told *told, GError 
                                  .data = listener };
   const MfpExecuteOptions options
       = { .domain = DOMAIN, .timeout = TIMEOUT, .observer = &observer };
-  Fake *fake = listener->fake;
+  const Told asked = { .fake = listener->fake, .on_wait = listener->on_wait };
 
   told_clear (listener);
-  *listener = (Told){ .fake = fake, .steps = g_string_new (NULL) };
+  *listener = asked;
+  listener->steps = g_string_new (NULL);
   return mfp_execute (plan, connection->libvirt, &options, error);
 }
 

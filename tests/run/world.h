@@ -59,6 +59,7 @@ MfpPlan *world_plan (MakePlan make);
 /**
  * Told:
  * @fake: (nullable): whose clock measures the waits
+ * @on_wait: (nullable): called at each wait, when no call is under way
  * @steps: in order, with "<" before a step that undoes another, and "!" after one that failed
  * @longest: the longest time that a step had lasted when it reported a wait; microseconds
  *
@@ -67,6 +68,7 @@ MfpPlan *world_plan (MakePlan make);
 typedef struct
 {
   Fake *fake;
+  void (*on_wait) (void);
   GString *steps;
   gboolean in_step;
   gint64 began;
