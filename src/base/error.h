@@ -21,6 +21,8 @@
  * @MFP_ERROR_BUSY: refused for now (unplug under way, migration): try again
  * @MFP_ERROR_GUEST_REFUSED: the guest's system rejected the removal
  * @MFP_ERROR_DOMAIN_GONE: the domain ended meanwhile
+ * @MFP_ERROR_DOMAIN_RESTARTED: it ended and started again, and the new instance has a
+ *   function of the card
  * @MFP_ERROR_DISCONNECTED: the connection to libvirt was lost
  * @MFP_ERROR_INTERRUPTED: a signal asked to stop
  * @MFP_ERROR_HUNG: a call of libvirt's has not returned, and no other is possible
@@ -40,6 +42,7 @@ typedef enum
   MFP_ERROR_BUSY,
   MFP_ERROR_GUEST_REFUSED,
   MFP_ERROR_DOMAIN_GONE,
+  MFP_ERROR_DOMAIN_RESTARTED,
   MFP_ERROR_DISCONNECTED,
   MFP_ERROR_INTERRUPTED,
   MFP_ERROR_HUNG,

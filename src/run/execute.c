@@ -9,6 +9,8 @@
 #include "libvirt/qemu.h"
 #include "run/steps.h"
 
+#include <string.h>
+
 static gboolean
 changes_driver (MfpStepKind kind)
 {
@@ -233,14 +235,68 @@ can_undo (const MfpPlan *plan, guint end)
   return FALSE;
 }
 
+/* Whether the persistent XML of the domain has one of the functions of @card. */
 static gboolean
-has_ended (const MfpRun *run)
+is_configured (const MfpRun *run, const MfpCard *card)
 {
-  g_autoptr (GError) error = NULL;
+  g_autoptr (MfpGuest) config = mfp_domain_read (run->libvirt, MFP_CONFIG, NULL);
 
-  if (run->plan->domain_id)
-    mfp_guest_free (mfp_run_read_guest (run, &error));
-  return mfp_error_is (error, MFP_ERROR_DOMAIN_GONE);
+  for (guint i = 0; config && i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (mfp_guest_find_host (config, &function->host))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* The id of the instance of the domain in which the steps are to be undone; the caller frees. If
+ * the domain has ended and started again, some steps may have changed the new instance. But what
+ * that instance was started with stays in it. */
+static char *
+find_instance (const MfpRun *run)
+{
+  g_autoptr (MfpGuest) guest
+      = run->domain_id ? mfp_domain_read (run->libvirt, MFP_LIVE, NULL) : NULL;
+
+  if (!guest || !guest->id || strcmp (guest->id, run->domain_id) == 0
+      || is_configured (run, run->plan->card))
+    return g_strdup (run->domain_id);
+  return g_strdup (guest->id);
+}
+
+/* Whether the domain has not started again with a function of the card, which would stay in it. */
+static gboolean
+check_next_instance (const MfpRun *run, GError **error)
+{
+  g_autoptr (MfpGuest) guest = NULL;
+  GError *local = NULL;
+
+  if (run->domain_id)
+    guest = mfp_run_read_guest (run, &local);
+  if (!mfp_error_is (local, MFP_ERROR_DOMAIN_RESTARTED))
+    {
+      g_clear_error (&local);
+      return TRUE;
+    }
+  g_propagate_error (error, local);
+  return FALSE;
+}
+
+/* Tells that the domain for which the plan was made has ended, unless *@error says so. */
+static void
+tell_end (const MfpRun *run, GError **error)
+{
+  g_autoptr (MfpGuest) guest = NULL;
+  g_autoptr (GError) local = NULL;
+
+  if (!run->domain_id || mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE)
+      || mfp_error_is (*error, MFP_ERROR_DOMAIN_RESTARTED))
+    return;
+  guest = mfp_run_read_guest (run, &local);
+  if (mfp_error_is (local, MFP_ERROR_DOMAIN_GONE))
+    mfp_error_append (error, "Also, %s.", local->message);
 }
 
 /* Whether the steps before @end changed nothing but the record. */
@@ -263,8 +319,7 @@ tell_undone (const MfpRun *run, guint end, GError **error)
 {
   if (mfp_error_is (*error, MFP_ERROR_REFUSED) && !only_recorded (run->plan, end))
     mfp_error_recode (error, MFP_ERROR_FAILED);
-  if (!mfp_error_is (*error, MFP_ERROR_DOMAIN_GONE) && has_ended (run))
-    mfp_error_append (error, "The domain ended meanwhile.");
+  tell_end (run, error);
   mfp_error_append (error, "Everything was undone.");
 }
 
@@ -280,20 +335,26 @@ tell_hung (const MfpRun *run, GError **error)
 static void
 fall_back (const MfpRun *run, guint end, GError **error)
 {
+  g_autofree char *instance = NULL;
+  MfpRun undoing = *run;
   GError *failed = NULL;
 
   if (mfp_error_is (*error, MFP_ERROR_PENDING) || !can_undo (run->plan, end))
     return;
   if (mfp_error_is (*error, MFP_ERROR_HUNG))
-    tell_hung (run, error);
-  else if (undo (run, end, &failed))
-    tell_undone (run, end, error);
-  else
     {
-      mfp_error_append (error, "Undoing that failed: %s", failed->message);
-      append_what_is_left (run, error);
-      g_error_free (failed);
+      tell_hung (run, error);
+      return;
     }
+  undoing.domain_id = instance = find_instance (run);
+  if (undo (&undoing, end, &failed) && check_next_instance (run, &failed))
+    {
+      tell_undone (run, end, error);
+      return;
+    }
+  mfp_error_append (error, "Undoing that failed: %s", failed->message);
+  append_what_is_left (&undoing, error);
+  g_error_free (failed);
 }
 
 /* ---- the run ---- */
@@ -359,7 +420,10 @@ gboolean
 mfp_execute (const MfpPlan *plan, MfpLibvirt *libvirt, const MfpExecuteOptions *options,
              GError **error)
 {
-  const MfpRun run = { .plan = plan, .libvirt = libvirt, .options = options };
+  const MfpRun run = { .plan = plan,
+                       .libvirt = libvirt,
+                       .options = options,
+                       .domain_id = plan->domain_id };
 
   return run_strict (&run, error) && run_rest (&run, error);
 }

@@ -8,12 +8,19 @@
 #include "libvirt/domain.h"
 #include "run/execute.h"
 
-/* One run of a plan. */
+/**
+ * MfpRun:
+ * @domain_id: (nullable): the id of the running domain that the steps are about; NULL: none. It is
+ *   that of the plan, but a run that undoes may have to do so in the next instance of the domain
+ *
+ * One run of a plan.
+ */
 typedef struct
 {
   const MfpPlan *plan;
   MfpLibvirt *libvirt;
   const MfpExecuteOptions *options;
+  const char *domain_id;
 } MfpRun;
 
 /**
@@ -32,8 +39,8 @@ typedef enum
   MFP_PHASE_FINISH,
 } MfpPhase;
 
-/* The running domain as it is now; the caller frees. It must be the one that the plan was
- * made for: MFP_ERROR_DOMAIN_GONE. */
+/* The running domain as it is now; the caller frees. It must be the instance that the run is
+ * about: MFP_ERROR_DOMAIN_GONE, MFP_ERROR_DOMAIN_RESTARTED. */
 MfpGuest *mfp_run_read_guest (const MfpRun *run, GError **error);
 
 /* The hostdev of @function in @guest, which is ours if it has the function's alias; NULL:

@@ -175,7 +175,8 @@ mfp_record_undoing (const MfpRun *run, GError **error)
 {
   g_autoptr (MfpRecord) record = NULL;
 
-  if (run->plan->record->detaching)
+  /* A new instance of the domain has no record. */
+  if (run->plan->record->detaching || g_strcmp0 (run->domain_id, run->plan->domain_id) != 0)
     return TRUE;
   record = mfp_card_to_detaching_record (run->plan->card);
   g_free (record->id);

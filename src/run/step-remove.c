@@ -262,8 +262,8 @@ check_removed (const MfpRun *run, MfpPhase phase, gpointer data, gboolean *done,
 static void
 explain_request (const Removal *removal, MfpPhase phase, GError **error)
 {
-  static const MfpError told[] = { MFP_ERROR_GUEST_REFUSED, MFP_ERROR_DOMAIN_GONE, MFP_ERROR_LEFT,
-                                   MFP_ERROR_HUNG };
+  static const MfpError told[] = { MFP_ERROR_GUEST_REFUSED, MFP_ERROR_DOMAIN_GONE,
+                                   MFP_ERROR_DOMAIN_RESTARTED, MFP_ERROR_LEFT, MFP_ERROR_HUNG };
 
   for (guint i = 0; i < G_N_ELEMENTS (told); i++)
     if (mfp_error_is (*error, told[i]))

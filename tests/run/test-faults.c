@@ -162,14 +162,15 @@ static const struct
   { FAKE_ERROR_BEFORE, "error-before" }, { FAKE_ERROR_AFTER, "error-after" },
   { FAKE_LOST_BEFORE, "lost-before" },   { FAKE_LOST_AFTER, "lost-after" },
   { FAKE_HANG, "hang" },                 { FAKE_SILENT_GUEST, "silent-guest" },
-  { FAKE_DOMAIN_ENDS, "domain-ends" },   { FAKE_SIGNAL, "signal" },
-  { FAKE_BROKEN, "broken" },
+  { FAKE_DOMAIN_ENDS, "domain-ends" },   { FAKE_DOMAIN_RESTARTS, "domain-restarts" },
+  { FAKE_SIGNAL, "signal" },             { FAKE_BROKEN, "broken" },
 };
 
 /**
  * Trial:
  * @fault: describes the fault, for messages
  * @domain_ends: whether the fault is that the domain ends
+ * @restarts: whether it starts again at once
  * @before: the state before the run
  * @error: (nullable): what the run ended with
  *
@@ -182,6 +183,7 @@ typedef struct
   Fake *fake;
   char *fault;
   gboolean domain_ends;
+  gboolean restarts;
   State *before;
   GError *error;
 } Trial;
@@ -258,6 +260,24 @@ is_explained (const GError *error)
              && strstr (error->message, "0000:01:00.0: driver"));
 }
 
+/* Whether the next instance of the domain, if there is one, has nothing that it was not started
+ * with. */
+static gboolean
+has_clean_instance (const Trial *trial, const State *after)
+{
+  return !trial->restarts || strcmp (after->live, trial->before->live) == 0
+         || (!is_attach (trial->scene) && strcmp (after->live, trial->success->goal->live) == 0);
+}
+
+/* A domain that started again before the run read it has nothing to detach. */
+static gboolean
+has_drivers_of_goal (const Trial *trial, const State *after)
+{
+  return strcmp (after->drivers, trial->success->goal->drivers) == 0
+         || (trial->restarts && fake_count (trial->fake, "virNodeDeviceReAttach") == 0
+             && strcmp (after->drivers, trial->before->drivers) == 0);
+}
+
 /* Whether the drivers are as before, or as libvirt itself restores those of managed functions
  * when the domain ends. */
 static gboolean
@@ -299,17 +319,17 @@ has_fitting_status (const Trial *trial, Outcome *outcome)
     {
     case 0:
       outcome->completed++;
-      return trial->domain_ends ? strcmp (after->drivers, goal->drivers) == 0
-                                : is_goal (after, goal);
+      return trial->domain_ends ? has_drivers_of_goal (trial, after) : is_goal (after, goal);
     case MFP_ERROR_FAILED:
     case MFP_ERROR_REFUSED:
       outcome->restored++;
       return trial->domain_ends ? has_drivers_restored (trial, after)
+                                      && has_clean_instance (trial, after)
                                 : state_is_same (after, trial->before);
     default:
       outcome->needs_recover++;
       outcome->pending += status == MFP_ERROR_PENDING ? 1 : 0;
-      return is_explained (trial->error) && is_recoverable (trial)
+      return is_explained (trial->error) && (trial->restarts || is_recoverable (trial))
              && !fake_violation (trial->fake);
     }
 }
@@ -344,8 +364,8 @@ assert_noticed (const char *what, guint runs, const Outcome *outcome)
 
 /* ---- one fault ---- */
 
-/* A run with one fault leaves something behind only if a call does not return, or if libvirt
- * refuses every further change. It leaves a request with the guest only if the guest does not
+/* A run with one fault leaves something behind only if a call does not return, if libvirt
+ * refuses every further change, or if the domain has started again with the card. It leaves a request with the guest only if the guest does not
  * act, if a signal comes, or if libvirt refuses every further change. */
 static void
 assert_expected_status (FakeFaultKind fault, const GError *error)
@@ -353,7 +373,7 @@ assert_expected_status (FakeFaultKind fault, const GError *error)
   int status = mfp_error_exit_status (error);
 
   if (status == MFP_ERROR_LEFT)
-    g_assert_true (fault == FAKE_HANG || fault == FAKE_BROKEN);
+    g_assert_true (fault == FAKE_HANG || fault == FAKE_BROKEN || fault == FAKE_DOMAIN_RESTARTS);
   if (status == MFP_ERROR_PENDING)
     g_assert_true (fault == FAKE_SILENT_GUEST || fault == FAKE_SIGNAL || fault == FAKE_BROKEN);
 }
@@ -401,7 +421,9 @@ try_fault (const Scene *scene, const Success *success, const char *name, guint o
     .success = success,
     .fake = fake,
     .fault = g_strdup_printf ("%s#%u=%s", name, occurrence, faults[fault].name),
-    .domain_ends = faults[fault].kind == FAKE_DOMAIN_ENDS,
+    .domain_ends = faults[fault].kind == FAKE_DOMAIN_ENDS
+                   || faults[fault].kind == FAKE_DOMAIN_RESTARTS,
+    .restarts = faults[fault].kind == FAKE_DOMAIN_RESTARTS,
     .before = state_capture (fake),
   };
   gboolean left_in_call;
