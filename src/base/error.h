@@ -70,8 +70,8 @@ void mfp_error_recode (GError **error, MfpError code);
  * that or more already, or that a signal came. */
 void mfp_error_refuse (GError **error);
 
-/* Adds @from (transfer full) to *@all, on a line of its own. A call that hung is the gravest: no
- * further one is possible. */
+/* Adds @from (transfer full) to *@all, on a line of its own. A hung call outweighs other errors,
+ * because no further call is possible. */
 void mfp_error_collect (GError **all, GError *from);
 
 /* Appends a line to the message of @error, which must be set. */

@@ -3,11 +3,13 @@
 
 #include <json-glib/json-glib.h>
 
-/* Parses @text, which may come from anywhere. The caller frees the node; NULL on error. */
+/* Parses @text, which is not trusted. The caller frees the node. NULL: it is invalid, is nested
+ * too deeply, or has a comment. */
 JsonNode *mfp_json_parse (const char *text);
 
-/* The member @name of @node (nullable) where both are of the expected kind, or NULL. @node owns
- * it. json-glib's own functions for this take a member of another kind for the program's error. */
+/* The member @name of the object @node (nullable), if it is of kind @type; otherwise NULL, also if
+ * @node is no object. @node owns it. json-glib's own functions treat a member of the wrong kind
+ * as a programming error. */
 JsonNode *mfp_json_member (JsonNode *node, const char *name, JsonNodeType type);
 
 /* The text that is the member @name, or NULL. @node owns it. */

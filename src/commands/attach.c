@@ -169,6 +169,7 @@ check_physical (const MfpSession *session, const MfpCard *card, const Host *host
 {
   g_autoptr (GArray) addresses = mfp_preflight_list_virtual (card, host->devices);
   g_autoptr (GPtrArray) functions = NULL, others = NULL, uses = NULL, guests = g_ptr_array_new ();
+  g_autoptr (MfpGuest) own = NULL;
 
   if (addresses->len == 0)
     return TRUE;
@@ -182,8 +183,13 @@ check_physical (const MfpSession *session, const MfpCard *card, const Host *host
       return FALSE;
     }
   g_ptr_array_extend (guests, others, NULL, NULL);
-  if (session->live)
-    g_ptr_array_add (guests, session->live);
+  own = mfp_domain_read (session->libvirt, MFP_LIVE, error);
+  if (!own)
+    {
+      mfp_error_refuse (error);
+      return FALSE;
+    }
+  g_ptr_array_add (guests, own);
   return mfp_preflight_physical (card, host->devices, functions, guests, uses, error);
 }
 

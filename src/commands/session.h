@@ -12,7 +12,7 @@
 
 /**
  * MfpSession:
- * @interrupt: (nullable): with %MFP_ACCESS_CHANGE
+ * @interrupt: (nullable): set only with %MFP_ACCESS_CHANGE
  * @trace: for @libvirt, with --verbose
  * @live, @config: (nullable): the forms of the domain that the command is about: as it
  *   runs, and as it will start next
@@ -35,8 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpSession, mfp_session_free)
  * MfpAccess:
  * @MFP_ACCESS_READ: nothing will be changed, nor QEMU asked: a read-only
  *   connection will do
- * @MFP_ACCESS_ASK: nothing will be changed, but QEMU asked
- * @MFP_ACCESS_CHANGE: a signal is to stop it in an orderly way
+ * @MFP_ACCESS_ASK: nothing will be changed, but QEMU will be asked
+ * @MFP_ACCESS_CHANGE: things will be changed, and a signal stops the run in an orderly way
  */
 typedef enum
 {

@@ -9,6 +9,7 @@
 #include "libvirt/reports.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define NO_HANDLE (-1)
 #define KEEPALIVE_SECONDS 5
@@ -45,13 +46,16 @@ has_signal (gpointer libvirt)
   return interrupt && mfp_interrupt_is_pending (interrupt);
 }
 
-/* Whether @text (nullable) is a URI such as qemu:///session. */
+/* Whether @text (nullable) is a URI such as qemu:///session, which leads to a user's own libvirt.
+ * On the local host it leads root to the system's libvirt. */
 static gboolean
 is_session_uri (const char *text)
 {
   g_autoptr (GUri) uri = text ? g_uri_parse (text, G_URI_FLAGS_NONE, NULL) : NULL;
+  const char *host = uri ? g_uri_get_host (uri) : NULL;
 
-  return uri && strcmp (g_uri_get_path (uri), "/session") == 0;
+  return uri && strcmp (g_uri_get_path (uri), "/session") == 0
+         && ((host && *host) || geteuid () != 0);
 }
 
 /* @is_over: (nullable): see mfp_libvirt_do(). The worker is left in the call then. */

@@ -18,6 +18,7 @@ function_free (gpointer data)
   g_free (function->user_alias);
   g_free (function->driver);
   g_free (function->xml);
+  g_clear_pointer (&function->group, g_array_unref);
   g_clear_pointer (&function->tuning, xmlFreeDoc);
   g_free (function);
 }
@@ -127,8 +128,8 @@ list_functions (const GPtrArray *host, const MfpPciAddress *device)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* A virtual function is never meant by a device as a whole: the host makes and withdraws it, and
- * gives each to somebody else. */
+/* A word for a whole device selects no virtual functions: the host creates and removes them, and
+ * may give each to a different user. */
 static gboolean
 is_selected (const MfpSelection *selection, const MfpHostFunction *function)
 {
@@ -555,6 +556,8 @@ mfp_card_adopt_drivers (MfpCard *card, const GPtrArray *devices, MfpForm form)
 
       g_free (function->driver);
       function->driver = host ? g_strdup (host->driver) : NULL;
+      g_clear_pointer (&function->group, g_array_unref);
+      function->group = host ? g_array_ref (host->group) : NULL;
       function->take = form == MFP_LIVE && function->managed
                        && !mfp_driver_is_vfio (function->driver);
     }

@@ -23,6 +23,8 @@
  *   reattached to it; FALSE: it is bound to VFIO already and stays there
  * @driver: (nullable): the host driver before; NULL: none, or not known
  * @take: it has to be taken from @driver, and reattached to it in the end
+ * @group: (nullable) (element-type MfpPciAddress): the members of its IOMMU group, itself
+ *   included; NULL: not known
  * @tuning: (nullable): a <hostdev> with the person's own <rom>, <boot>, ...
  * @xml: (nullable): its element in the domain that it was read from
  * @line: where its document names it, for messages; 0: no document
@@ -36,6 +38,7 @@ typedef struct
   gboolean managed;
   char *driver;
   gboolean take;
+  GArray *group;
   xmlDoc *tuning;
   char *xml;
   guint line;
@@ -161,8 +164,8 @@ MfpRecord *mfp_card_to_record (const MfpCard *card);
  * functions that libvirt itself reattaches, which may fail. */
 MfpRecord *mfp_card_to_detaching_record (const MfpCard *card);
 
-/* Gives each function the driver that it has on the host (element-type MfpHostFunction), and
- * decides whether it has to be taken from it for a change of @form. */
+/* Gives each function the driver and the IOMMU group that it has on the host (element-type
+ * MfpHostFunction), and decides whether it has to be taken for a change of @form. */
 void mfp_card_adopt_drivers (MfpCard *card, const GPtrArray *devices, MfpForm form);
 
 /* The host address as text: "0000:01:00.2"; the caller frees. */

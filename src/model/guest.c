@@ -282,6 +282,21 @@ mfp_guest_find_holder (const MfpGuest *guest, const MfpPciAddress *host)
   return NULL;
 }
 
+static gboolean
+owns (const MfpGuest *guest, const MfpPciAddress *host)
+{
+  if (mfp_guest_find_holder (guest, host))
+    return TRUE;
+  for (guint i = 0; i < guest->records->len; i++)
+    {
+      const MfpRecord *record = g_ptr_array_index (guest->records, i);
+
+      if (!record->claiming && mfp_record_find (record, host))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 const MfpGuest *
 mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host)
 {
@@ -289,7 +304,7 @@ mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host)
     {
       const MfpGuest *guest = g_ptr_array_index (guests, i);
 
-      if (mfp_guest_find_holder (guest, host) || mfp_guest_find_record (guest, host))
+      if (owns (guest, host))
         return guest;
     }
   return NULL;

@@ -120,8 +120,8 @@ const MfpGuestDevice *mfp_guest_find_alias (const MfpGuest *guest, const char *a
 const MfpGuestDevice *mfp_guest_find_holder (const MfpGuest *guest,
                                              const MfpPciAddress *host);
 
-/* The one of @guests (element-type MfpGuest) that uses the host function @host, or whose record
- * names it; NULL: none. */
+/* The one of @guests (element-type MfpGuest) that uses the host function @host, or has a record
+ * that names it and is not only a claim; NULL: none. */
 const MfpGuest *mfp_guests_find_owner (const GPtrArray *guests, const MfpPciAddress *host);
 
 /* The host functions that its devices of any kind use: (element-type MfpPciAddress); the

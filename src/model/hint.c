@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define HINT_USER                                                                               \
-  "As a rule only root and the members of the group libvirt may change domains; virt-mfplug "    \
-  "list and --dry-run only read."
+  "As a rule only root and the members of the group libvirt may change domains. virt-mfplug "    \
+  "list and attach --dry-run only read."
 
 const char *
 mfp_hint (const char *message)

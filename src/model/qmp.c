@@ -104,8 +104,7 @@ mfp_qmp_query_version (void)
   return finish (begin ("query-version"));
 }
 
-/* The member @name of @node where both are of the expected kind, or NULL. json-glib's own
- * functions for this take a member of another kind for the program's error. */
+/* The integer that is the member @name of @node, or @absent. */
 static gint64
 int_member (JsonNode *node, const char *name, gint64 absent)
 {

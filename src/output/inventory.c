@@ -109,7 +109,12 @@ find_holders (const GPtrArray *guests)
       const MfpGuest *guest = g_ptr_array_index (guests, i);
 
       for (guint j = 0; j < guest->records->len; j++)
-        note_record (holders, guest, g_ptr_array_index (guest->records, j));
+        {
+          const MfpRecord *record = g_ptr_array_index (guest->records, j);
+
+          if (!record->claiming)
+            note_record (holders, guest, record);
+        }
     }
   return holders;
 }
@@ -486,7 +491,7 @@ add_unrecorded (GPtrArray *cards, const MfpGuest *guest, Visibility visibility,
                               .alias = device->alias };
       MfpGuestCard *card;
 
-      if (!device->holds_host || device->has_address != shown
+      if (!(shown ? device->holds_host : device->is_hostdev) || device->has_address != shown
           || g_hash_table_contains (listed, &device->host))
         continue;
       card = shown ? find_slot (cards, slot) : find_host_device (cards, &device->host);
@@ -569,7 +574,7 @@ mfp_inventory_needs_qemu (const MfpGuest *guest)
     {
       const MfpGuestDevice *device = g_ptr_array_index (guest->devices, i);
 
-      if (device->holds_host && !device->has_address)
+      if (device->is_hostdev && !device->has_address)
         return TRUE;
     }
   return guest->records->len > 0;

@@ -55,6 +55,14 @@ check_function (const MfpFunction *function, const GPtrArray *devices, MfpForm f
 
 /* ---- virtual functions ---- */
 
+/* Whether @host (nullable) would lose virtual functions if it were given to a guest. They survive
+ * if it is on VFIO already. */
+static gboolean
+loses_virtual (const MfpHostFunction *host)
+{
+  return host && host->virtual_functions->len > 0 && !mfp_driver_is_vfio (host->driver);
+}
+
 GArray *
 mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices)
 {
@@ -65,7 +73,7 @@ mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices)
       const MfpFunction *function = g_ptr_array_index (card->functions, i);
       const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
 
-      if (host)
+      if (loses_virtual (host))
         g_array_append_vals (all, host->virtual_functions->data, host->virtual_functions->len);
     }
   return all;
@@ -108,13 +116,13 @@ mfp_preflight_physical (const MfpCard *card, const GPtrArray *devices,
       g_autoptr (GString) list = g_string_new (NULL);
       g_autofree char *address = mfp_function_describe (function);
 
-      for (guint j = 0; host && j < host->virtual_functions->len; j++)
+      for (guint j = 0; loses_virtual (host) && j < host->virtual_functions->len; j++)
         append_virtual (list, &g_array_index (host->virtual_functions, MfpPciAddress, j),
                         virtual_functions, guests, uses);
       if (list->len > 0)
         return refuse (error, &function->host,
                        "has virtual functions, which would vanish with it: %s; attach some of "
-                       "them instead, or, when nobody needs them, remove all: echo 0 > "
+                       "them instead; or, if nobody needs them, remove them all: echo 0 > "
                        "/sys/bus/pci/devices/%s/sriov_numvfs",
                        list->str, address);
     }

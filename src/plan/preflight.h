@@ -23,8 +23,8 @@
 gboolean mfp_preflight_host (const MfpCard *card, const GPtrArray *devices,
                              const GPtrArray *others, MfpForm form, GError **error);
 
-/* The virtual functions of @card's functions: (element-type MfpPciAddress); the caller owns
- * it. @devices: as for mfp_preflight_host() */
+/* The virtual functions that the host would lose with @card's functions: (element-type
+ * MfpPciAddress); the caller owns it. @devices: as for mfp_preflight_host() */
 GArray *mfp_preflight_list_virtual (const MfpCard *card, const GPtrArray *devices);
 
 /**
@@ -97,8 +97,8 @@ gboolean mfp_preflight_presence (const MfpCard *card, const MfpGuest *guest, Mfp
 
 /* ---- preflight-detach.c: what may be detached together ---- */
 
-/* The record of an attach that names one of @selections, rather than one that only claims it;
- * or NULL. */
+/* The record that names one of @selections. A record that is only a claim is returned if there
+ * is no other. NULL: none. */
 const MfpRecord *mfp_preflight_find_record (const MfpGuest *guest, const GArray *selections);
 
 /* Refuses functions that attaches brought into several slots. The XML may show no slot of

@@ -11,6 +11,7 @@
  * libvirt, and not infinite because a report may be lost. */
 #define LONG_TICK (2 * G_TIME_SPAN_SECOND)
 #define FAILURES_MAX 3
+#define GROWTH 3 /* of the pauses between tries: 20 s for five tries */
 
 /**
  * Patience:
@@ -51,8 +52,12 @@ can_go_on (Patience *patience, GError **error)
 static gint64
 choose_pause (const MfpRun *run, const MfpPoll *poll, const Patience *patience)
 {
+  gint64 pause = TICK;
+
+  for (guint i = 0; poll->tries && i < patience->checks; i++)
+    pause *= GROWTH;
   if (poll->tries)
-    return TICK << patience->checks;
+    return pause;
   return poll->awaited && poll->awaited->len > 0 ? MIN (LONG_TICK, run->options->timeout / 4)
                                                  : TICK;
 }

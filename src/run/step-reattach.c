@@ -86,9 +86,10 @@ check_own_domain (const MfpRun *run, const MfpHostFunction *host, GError **error
       const MfpGuestDevice *device = mfp_guest_find_holder (holders->guest, member);
       g_autofree char *address = mfp_pci_address_format (member);
 
-      if (!device || !device->alias || !g_hash_table_contains (ids, device->alias))
+      /* A device on QEMU's command line has no alias, and stays as long as QEMU runs. */
+      if (!device || (device->alias && !g_hash_table_contains (ids, device->alias)))
         continue;
-      g_set_error (error, MFP_ERROR, MFP_ERROR_FAILED,
+      g_set_error (error, MFP_ERROR, MFP_ERROR_BUSY,
                    "%s of the same IOMMU group is still in the guest", address);
       return FALSE;
     }
@@ -235,8 +236,8 @@ explain_driver (const MfpFunction *function, const MfpHostFunction *now, GError 
 
   if (now->driver)
     g_set_error (error, MFP_ERROR, MFP_ERROR_BUSY,
-                 "libvirt reattached it, and the kernel bound it to %s again; the ids= of %s or "
-                 "/sys/bus/pci/devices/%s/driver_override may say so",
+                 "libvirt reattached it, and the kernel bound it to %s again; the cause may be the "
+                 "option ids= of the module %s, or /sys/bus/pci/devices/%s/driver_override",
                  now->driver, now->driver, host);
   else
     g_set_error (error, MFP_ERROR, MFP_ERROR_BUSY,

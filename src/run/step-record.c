@@ -5,6 +5,7 @@
 #include "run/steps.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "libvirt/domains.h"
 #include "run/poll.h"
 
@@ -45,74 +46,112 @@ mfp_step_record (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
 /* ---- claims ---- */
 
 /*
- * Two runs may want one function, in one domain or in two. Each writes its record as a claim,
- * and then looks at all running domains. So the later of the two sees the record of the earlier.
- * A run that sees a claim with a smaller id, or a record that is no claim any more, stands back.
- * A run that sees a claim with a larger id waits until that run stands back, or until its record
- * is no claim any more: then it had looked earlier. A run whose claim stands writes its record
- * again, as no claim. So exactly one of the runs goes on.
+ * Two runs may want one function, or functions of one IOMMU group, in one domain or in two. Each
+ * writes its record as a claim, and then looks at all running domains. So the later of the two
+ * sees the record of the earlier. A run that sees a claim with a smaller id, or a record that is
+ * no claim any more, stands back. A run that sees a claim with a larger id waits until that run
+ * stands back, or until its record is no claim any more. In the latter case that run looked
+ * before this one wrote: it has won, and this one stands back. A run whose claim stands writes
+ * its record again, as no claim. So exactly one of the runs goes on.
  */
 
-/* The function of @ours that @other names, too; NULL: none. */
-static const MfpRecordFunction *
-find_shared (const MfpRecord *ours, const MfpRecord *other)
+/* Whether @record names @host. */
+static gboolean
+record_names (gconstpointer record, const MfpPciAddress *host)
 {
-  for (guint i = 0; i < ours->functions->len; i++)
-    {
-      const MfpRecordFunction *function = g_ptr_array_index (ours->functions, i);
+  return mfp_record_find (record, host) != NULL;
+}
 
-      if (mfp_record_find (other, &function->host))
-        return function;
+static gboolean
+guest_has (gconstpointer guest, const MfpPciAddress *host)
+{
+  return mfp_guest_find_holder (guest, host) != NULL;
+}
+
+/* The first of our functions, or with @groups of the members of their IOMMU groups, for which
+ * @matches is true of @data; NULL: none. */
+static const MfpPciAddress *
+find_conflict (const MfpCard *card, gboolean groups,
+               gboolean (*matches) (gconstpointer data, const MfpPciAddress *host),
+               gconstpointer data)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+
+      if (matches (data, &function->host))
+        return &function->host;
+      for (guint j = 0; groups && function->group && j < function->group->len; j++)
+        {
+          const MfpPciAddress *member = &g_array_index (function->group, MfpPciAddress, j);
+
+          if (matches (data, member))
+            return member;
+        }
     }
   return NULL;
 }
 
-/* Fails when @other, which the domain @name has, makes our run stand back or wait
- * (MFP_ERROR_BUSY). */
+/* Fails when @record of @guest makes our run stand back, or wait (MFP_ERROR_BUSY). One domain may
+ * have the functions of one group in several slots. */
 static gboolean
-check_record (const MfpRecord *ours, const MfpRecord *other, const char *name, GError **error)
+check_record (const MfpRun *run, const MfpRecord *record, const MfpGuest *guest, GError **error)
 {
-  const MfpRecordFunction *shared
-      = strcmp (ours->id, other->id) == 0 ? NULL : find_shared (ours, other);
-  gboolean wait = other->claiming && strcmp (ours->id, other->id) < 0;
-  g_autofree char *host = NULL;
+  const char *our_id = run->plan->record->id;
+  gboolean is_other = g_strcmp0 (guest->id, run->domain_id) != 0;
+  const MfpPciAddress *shared
+      = strcmp (our_id, record->id) == 0
+            ? NULL
+            : find_conflict (run->plan->card, is_other, record_names, record);
+  gboolean wait = record->claiming && strcmp (our_id, record->id) < 0;
+  g_autofree char *host = NULL, *name = NULL;
 
   if (!shared)
     return TRUE;
-  host = mfp_pci_address_format (&shared->host);
+  host = mfp_pci_address_format (shared);
+  name = mfp_shell_word (guest->name);
   g_set_error (error, MFP_ERROR, wait ? MFP_ERROR_BUSY : MFP_ERROR_REFUSED,
-               "another virt-mfplug is attaching host function %s to domain '%s', or was "
-               "interrupted: virt-mfplug recover %s",
-               host, name, name);
+               "another virt-mfplug is attaching host function %s to domain '%s'; if none is "
+               "running, it was interrupted: virt-mfplug recover %s",
+               host, guest->name, name);
   return FALSE;
 }
 
-/* Fails when @guest, another domain, has one of the functions. */
 static gboolean
-check_devices (const MfpRecord *ours, const MfpGuest *guest, GError **error)
+check_records (const MfpRun *run, const MfpGuest *guest, GError **error)
 {
-  for (guint i = 0; i < ours->functions->len; i++)
-    {
-      const MfpRecordFunction *function = g_ptr_array_index (ours->functions, i);
-      g_autofree char *host = mfp_pci_address_format (&function->host);
-
-      if (!mfp_guest_find_holder (guest, &function->host))
-        continue;
-      g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
-                   "host function %s is attached to domain '%s' by now; detach it there first",
-                   host, guest->name);
+  for (guint i = 0; i < guest->records->len; i++)
+    if (!check_record (run, g_ptr_array_index (guest->records, i), guest, error))
       return FALSE;
-    }
   return TRUE;
 }
 
+/* Fails when @guest, another domain, has one of the functions, or of their IOMMU groups. */
 static gboolean
-check_records (const MfpRecord *ours, const MfpGuest *guest, GError **error)
+check_devices (const MfpRun *run, const MfpGuest *guest, GError **error)
 {
-  for (guint i = 0; i < guest->records->len; i++)
-    if (!check_record (ours, g_ptr_array_index (guest->records, i), guest->name, error))
-      return FALSE;
-  return TRUE;
+  const MfpPciAddress *held = find_conflict (run->plan->card, TRUE, guest_has, guest);
+  g_autofree char *host = held ? mfp_pci_address_format (held) : NULL;
+
+  if (!held)
+    return TRUE;
+  g_set_error (error, MFP_ERROR, MFP_ERROR_REFUSED,
+               "host function %s has meanwhile been attached to domain '%s'; detach it there first",
+               host, guest->name);
+  return FALSE;
+}
+
+/* Fails when somebody has removed or changed our claim. */
+static gboolean
+check_own_claim (const MfpRun *run, const MfpGuest *own, GError **error)
+{
+  const MfpRecord *record = find_record (own, run->plan->record->id);
+
+  if (record && record->claiming)
+    return TRUE;
+  g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                       "another virt-mfplug, such as recover, has removed the record of this run");
+  return FALSE;
 }
 
 /* *@done: no other run and no other domain has one of the functions. */
@@ -120,18 +159,17 @@ static gboolean
 check_claim (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
              gboolean *done, GError **error)
 {
-  const MfpRecord *ours = run->plan->record;
   g_autoptr (MfpGuest) own = mfp_run_read_guest (run, error);
   g_autoptr (GPtrArray) others = NULL;
 
-  if (!own || !check_records (ours, own, error))
+  if (!own || !check_own_claim (run, own, error) || !check_records (run, own, error))
     return FALSE;
   others = mfp_domains_read_others (run->libvirt, error);
   for (guint i = 0; others && i < others->len; i++)
     {
       const MfpGuest *guest = g_ptr_array_index (others, i);
 
-      if (!check_devices (ours, guest, error) || !check_records (ours, guest, error))
+      if (!check_devices (run, guest, error) || !check_records (run, guest, error))
         return FALSE;
     }
   *done = others != NULL;

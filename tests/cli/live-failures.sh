@@ -14,6 +14,7 @@ asked="cannot remove the card from the guest: the guest was asked to release the
 
 # Calls in the steps of an attach, and how the message describes the step that fails.
 attach_steps='virDomainSetMetadata#1 record what is taken from the host
+virDomainSetMetadata#2 check that no other run and no other domain has these functions
 virNodeDeviceDetachFlags#1 take 0000:01:00.0 from its host driver
 virNodeDeviceDetachFlags#4 take 0000:01:00.3 from its host driver
 virDomainAttachDeviceFlags#1 attach 0000:01:00.1 to the domain as unassigned
@@ -204,15 +205,26 @@ ended_detach() {
   done
 }
 
-# The restarted domain gets function 0, which keeps the others from their host drivers.
+# The restarted domain gets function 0, which is taken out of it again.
 restarted() {
   new_host
-  with_faults virDomainAttachDeviceFlags#4=domain-restarts attach --timeout 2 vm 01:00
-  assert_status 5
-  assert_stderr_has "cannot reattach 0000:01:00.3 to its host driver: 0000:01:00.3: 0000:01:00.0 of the same IOMMU group is still in the guest"
-  assert_stderr_has "To finish or undo: virt-mfplug recover vm"
-  succeed recover vm
+  with_faults virDomainAttachDeviceFlags#4=domain-restarts attach vm 01:00
+  assert_error 1 "cannot verify the slot: the domain ended and started again meanwhile, and has 0000:01:00.0 now
+Everything was undone."
   assert_drivers "$on_nic"
+  if grep -q '<hostdev\|virt-mfplug:card' "$FAKE_LIBVIRT"; then
+    fail "the restarted domain has a hostdev or a record"
+  fi
+}
+
+# A domain that was started with the card keeps it, and the message tells.
+restarted_with_the_card() {
+  new_host
+  succeed attach --config vm 01:00
+  with_faults virDomainAttachDeviceFlags#1=domain-restarts attach --timeout 2 vm 01:00
+  assert_status 5
+  assert_stderr_has "the domain ended and started again meanwhile, and has 0000:01:00.0 now"
+  assert_stderr_has "0000:01:00.0: driver vfio-pci"
 }
 
 # The record is gone with the domain, so only reclaim can reattach the functions.
@@ -351,7 +363,8 @@ check "a silent guest ends an undo with status 5, and recover finishes it" silen
 check "a guest that rejects the removal keeps the card" rejection
 check "if the domain ends during an attach, all functions return to the host" ended_attach
 check "if the domain ends during a detach, all functions return to the host" ended_detach
-check "if the domain restarts before the plug, nothing is reattached while it has a part" restarted
+check "what an attach plugged into a domain that had restarted is taken out again" restarted
+check "a domain that restarted with the card in its persistent XML keeps it" restarted_with_the_card
 check "reclaim reattaches what a domain left behind, and not what a domain has" reclaimed
 check "SIGINT during an attach undoes everything" each_step_interrupted
 check "SIGINT after the plug does not undo the attach" signal_in_the_last_step

@@ -8,7 +8,7 @@
 . "$(dirname -- "$0")/fake.sh"
 
 on_vfio="vfio-pci vfio-pci vfio-pci vfio-pci"
-attach_calls="virDomainSetMetadata#1
+attach_calls="virDomainSetMetadata#1 virDomainSetMetadata#2
   virNodeDeviceDetachFlags#1 virNodeDeviceDetachFlags#2 virNodeDeviceDetachFlags#3
   virNodeDeviceDetachFlags#4
   virDomainAttachDeviceFlags#1 virDomainAttachDeviceFlags#2 virDomainAttachDeviceFlags#3
@@ -142,6 +142,18 @@ Steps that are done already are skipped."
   assert_as_before
 }
 
+# The run had written its claim, and taken nothing.
+claimed() {
+  new_host
+  kill_at virDomainSetMetadata#1 killed-after attach vm 01:00
+  grep -q 'claiming="yes"' "$FAKE_LIBVIRT" || fail "the record is not a claim"
+  succeed recover --dry-run vm
+  assert_stdout "would remove the record
+Steps that are done already are skipped."
+  succeed recover vm
+  assert_as_before
+}
+
 reported() {
   new_host
   kill_at device_add#3 killed-after attach vm 01:00
@@ -232,6 +244,7 @@ check "recover finishes after a recover that was killed" recover_is_killed
 check "recover leaves complete cards and other domains alone" only_what_is_broken
 check "recover undoes each of several attaches" several_cards
 check "recover --dry-run prints what it would do, and touches nothing" dry_run
+check "recover only removes the record of a run that had taken nothing" claimed
 check "recover reports what it recovered" reported
 check "recover makes libvirt own a function again that QEMU still has" forgotten
 check "recover makes libvirt own an unassigned function again that QEMU still has" unassigned_forgotten

@@ -98,7 +98,7 @@ enter_root() {
     mount --bind "$1" "$0$1" && exec chroot "$0" "${@:2}"' "$root" "$1")
 }
 
-# in_root DIRECTORY COMMAND...: runs the command so.
+# in_root DIRECTORY COMMAND...: runs the command that way.
 in_root() {
   local entry
   enter_root "$1"

@@ -320,7 +320,7 @@ test_an_earlier_signal_does_not_prevent_reconnecting (World *world,
   assert_interrupted_once (world);
 }
 
-/* Breaks every connection after a call whose name begins so. */
+/* Breaks every connection after a call whose name begins with @prefix (nullable). */
 typedef struct
 {
   Fake *fake;
@@ -333,7 +333,7 @@ break_after (gpointer data, const char *function, const char *object G_GNUC_UNUS
 {
   const Breaker *breaker = data;
 
-  if (g_str_has_prefix (function, breaker->prefix))
+  if (breaker->prefix && g_str_has_prefix (function, breaker->prefix))
     fake_break_connections (breaker->fake);
 }
 

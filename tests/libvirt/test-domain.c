@@ -535,7 +535,7 @@ add_other_tests (void)
              test_a_transient_domain_that_ends_is_left_out);
   world_add ("/domains/a-persistent-one-that-ends-meanwhile-is-left-out", transient,
              test_a_persistent_domain_that_ends_is_left_out);
-  world_add ("/domains/one-that-cannot-be-read-is-a-refusal", NULL,
+  world_add ("/domains/one-that-cannot-be-read-is-an-error", NULL,
              test_an_unreadable_domain_is_an_error);
 }
 

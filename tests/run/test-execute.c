@@ -114,6 +114,7 @@ let_other_take (void)
 typedef struct
 {
   const char *name;
+  MakePlan make;
   const char *id;
   gboolean claiming;
   void (*on_wait) (void);
@@ -121,13 +122,15 @@ typedef struct
 } Claim;
 
 static const Claim claims[] = {
-  { "a-record-of-another-domain-makes-it-stand-back", LARGEST_ID, FALSE, NULL, FALSE },
-  { "a-claim-with-a-smaller-id-makes-it-stand-back", SMALLEST_ID, TRUE, NULL, FALSE },
-  { "it-goes-on-when-a-claim-with-a-larger-id-is-gone", LARGEST_ID, TRUE, let_other_stand_back,
+  { "a-record-of-another-domain-makes-it-stand-back", attach_whole, LARGEST_ID, FALSE, NULL, FALSE },
+  { "a-claim-with-a-smaller-id-makes-it-stand-back", attach_whole, SMALLEST_ID, TRUE, NULL, FALSE },
+  { "it-goes-on-when-a-claim-with-a-larger-id-is-gone", attach_whole, LARGEST_ID, TRUE, let_other_stand_back,
     TRUE },
-  { "it-stands-back-when-a-claim-with-a-larger-id-has-won", LARGEST_ID, TRUE, let_other_take,
+  { "it-stands-back-when-a-claim-with-a-larger-id-has-won", attach_whole, LARGEST_ID, TRUE, let_other_take,
     FALSE },
-  { "it-stands-back-at-the-time-out-if-the-other-does-nothing", LARGEST_ID, TRUE, NULL, FALSE },
+  { "it-stands-back-at-the-time-out-if-the-other-does-nothing", attach_whole, LARGEST_ID, TRUE, NULL, FALSE },
+  { "a-record-about-the-same-iommu-group-makes-it-stand-back", attach_one, LARGEST_ID, FALSE, NULL,
+    FALSE },
 };
 
 static void
@@ -135,7 +138,7 @@ test_claim (gconstpointer data)
 {
   const Claim *row = data;
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (MfpPlan) plan = world_plan (row->make);
   g_autoptr (State) before = state_capture (fake);
   g_autoptr (GError) error = NULL;
   g_auto (Told) told = { .on_wait = row->on_wait };
@@ -146,9 +149,59 @@ test_claim (gconstpointer data)
     return;
   g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
   assert_message (error, "another virt-mfplug is attaching host function 0000:01:00.1 to domain "
-                         "'other', or was interrupted: virt-mfplug recover other");
+                         "'other'; if none is running, it was interrupted: virt-mfplug recover other");
   g_assert_cmpstr (told.steps->str, ==, " record claim! <forget");
   assert_state (fake, before);
+}
+
+/* Removes the only record of the domain, as recover does with a claim. */
+static void
+remove_claim (void)
+{
+  g_auto (Connection) connection = { 0 };
+  g_autoptr (MfpGuest) guest = world_read_guest ();
+  g_autoptr (GError) error = NULL;
+  const MfpRecord *record = g_ptr_array_index (guest->records, 0);
+  g_autofree char *uri = mfp_record_uri (record->id);
+
+  g_assert_true (record->claiming);
+  g_assert_false (((const MfpRecordFunction *) g_ptr_array_index (record->functions, 0))->taken);
+  connection_open (&connection, &error);
+  g_assert_no_error (error);
+  mfp_domain_set_metadata (connection.libvirt, uri, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_claim_removed (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole);
+  g_autoptr (State) before = state_capture (fake);
+  g_autoptr (GError) error = NULL;
+  g_auto (Told) told = { .on_wait = remove_claim };
+
+  write_other_record (LARGEST_ID, TRUE, TRUE);
+  g_assert_false (world_run (plan, &told, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  assert_message (error, "another virt-mfplug, such as recover, has removed the record of this run");
+  assert_state (fake, before);
+}
+
+/* Of two runs in one domain, one stands back, too. */
+static void
+test_claim_in_own_domain (void)
+{
+  g_autoptr (Fake) fake = world_new (FAKE_ACPI);
+  g_autoptr (MfpPlan) plan = world_plan (attach_whole), rival = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_do (attach_whole);
+  rival = g_steal_pointer (&plan);
+  g_assert_false (world_run (rival, NULL, &error));
+  g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
+  assert_message (error, "to domain 'vm'; if none is running, it was interrupted: "
+                         "virt-mfplug recover vm");
 }
 
 /* ---- what an observer hears ---- */
@@ -482,8 +535,8 @@ static const struct
   const char *driver, *message;
 } takers[] = {
   { "vfio-pci", "0000:01:00.2: failed 5 times: libvirt reattached it, and the kernel bound it to "
-                "vfio-pci again; the ids= of vfio-pci or "
-                "/sys/bus/pci/devices/0000:01:00.2/driver_override may say so" },
+                "vfio-pci again; the cause may be the option ids= of the module vfio-pci, or "
+                "/sys/bus/pci/devices/0000:01:00.2/driver_override" },
   { NULL, "0000:01:00.2: failed 5 times: libvirt reattached it, and no driver has taken it; to "
           "try one: modprobe nic" },
 };
@@ -767,6 +820,9 @@ main (int argc, char **argv)
   g_test_add_func ("/execute/detach/succeeds-although-reports-are-lost", test_lost_events);
   FOR_EACH (i, claims)
     test_add_row ("/execute/claim/", claims[i].name, &claims[i], test_claim);
+  g_test_add_func ("/execute/claim/it-stands-back-when-its-claim-was-removed", test_claim_removed);
+  g_test_add_func ("/execute/claim/a-record-in-its-own-domain-makes-it-stand-back",
+                   test_claim_in_own_domain);
   g_test_add_func ("/execute/two-detaches/the-later-one-finds-nothing-to-do", test_two_detaches);
   g_test_add_func ("/execute/two-detaches/the-later-one-does-not-write-the-record-again",
                    test_late_detach);

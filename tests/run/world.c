@@ -118,6 +118,12 @@ attach_whole (MfpLibvirt *libvirt, GError **error)
 }
 
 MfpPlan *
+attach_one (MfpLibvirt *libvirt, GError **error)
+{
+  return attach_live (libvirt, "01:00.0", MFP_REST_KEEP, MFP_PLAN_DEFAULT, error);
+}
+
+MfpPlan *
 attach_partial (MfpLibvirt *libvirt, GError **error)
 {
   return attach_live (libvirt, "01:00.0,2", MFP_REST_UNASSIGNED, MFP_PLAN_DEFAULT, error);

@@ -43,6 +43,7 @@ MfpGuest *world_read_guest (void);
 typedef MfpPlan *(*MakePlan) (MfpLibvirt *libvirt, GError **error);
 
 MfpPlan *attach_whole (MfpLibvirt *libvirt, GError **error); /* with a wait for the guest */
+MfpPlan *attach_one (MfpLibvirt *libvirt, GError **error); /* 01:00.0 alone */
 MfpPlan *attach_partial (MfpLibvirt *libvirt, GError **error);
 MfpPlan *attach_mapped (MfpLibvirt *libvirt, GError **error);
 MfpPlan *attach_persistent (MfpLibvirt *libvirt, GError **error); /* also live */

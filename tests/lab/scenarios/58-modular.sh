@@ -12,6 +12,7 @@ card=0000:05:00
 attach=(attach --slot 0000:02:00 "$DOMAIN" $card)
 detach=(detach "$DOMAIN" $card)
 
+trap 'end_daemon virtqemud -KILL; end_daemon virtnodedevd -KILL; libvirtd -d' EXIT
 passes "libvirtd ends" end_daemon libvirtd -TERM
 virtnodedevd -d </dev/null
 passes "virtqemud starts" start_daemon virtqemud
@@ -43,6 +44,7 @@ check_outcome "detach, virtqemud restarted at the request" $card out in
 ensure_card out
 is "$(card_state $card)" "$outside" "in the end everything is as before"
 
+trap - EXIT
 guest_off
 end_daemon virtqemud -TERM
 end_daemon virtnodedevd -TERM

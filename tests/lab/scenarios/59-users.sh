@@ -76,5 +76,6 @@ like "$errors" "$card.0 cannot be taken from e1000e.*qemu:///session.*qemu:///sy
   "session: the refusal names the function, and the connection that can take it"
 is "$(drivers $card)" "0:e1000e 1:e1000e" "session: the functions are on their host driver"
 as member virsh -q -c $session destroy own
+passes "libvirtd restarts with its own configuration" restart_libvirtd
 
 done_testing
