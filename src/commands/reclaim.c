@@ -88,6 +88,14 @@ reclaim (MfpSession *session, const MfpInvocation *invocation, const MfpCommonOp
     return NULL;
   if (options->dry_run)
     return any ? describe_plan (plan) : g_strdup ("");
+  if (any && mfp_libvirt_is_session (session->libvirt))
+    {
+      g_set_error_literal (error, MFP_ERROR, MFP_ERROR_REFUSED,
+                           "a user's own libvirt (qemu:///session) cannot reattach functions to "
+                           "their host drivers, because it does not run as root; use "
+                           "qemu:///system (-c)");
+      return NULL;
+    }
   if (any && !mfp_run_plan (session, invocation, options, plan, error))
     return NULL;
   return mfp_run_plan_report (

@@ -34,13 +34,17 @@ on_rejected (virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_
 
 /* ---- registering ---- */
 
+/* The first cast says that the second one to another type of function is intended: libvirt casts
+ * it back before the call. */
+#define CALLBACK(function) VIR_DOMAIN_EVENT_CALLBACK ((void (*) (void)) (function))
+
 static const struct
 {
   int event;
   virConnectDomainEventGenericCallback callback;
 } listeners[] = {
-  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK (on_removed) },
-  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, VIR_DOMAIN_EVENT_CALLBACK (on_rejected) },
+  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, CALLBACK (on_removed) },
+  { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, CALLBACK (on_rejected) },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (listeners) == MFP_JOB_IDS);
 

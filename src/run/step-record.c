@@ -273,12 +273,28 @@ mfp_step_not_detaching (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED, Mf
   return mfp_run_done_or_ended (done, local, error);
 }
 
-/* Removes what is not there without an error, if another run detached the card, too. */
+/* Whether libvirt shows the running domain without the record. While another job of the domain
+ * is under way, a migration for example, libvirt shows the domain but changes no metadata. */
+static gboolean
+is_absent (const MfpRun *run)
+{
+  g_autoptr (MfpGuest) guest = mfp_domain_read (run->libvirt, MFP_LIVE, NULL);
+
+  return guest && !find_record (guest, run->plan->record->id);
+}
+
+/* libvirt removes what is not there without an error. */
 static gboolean
 check_forgotten (const MfpRun *run, MfpPhase phase G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
                  gboolean *done, GError **error)
 {
-  *done = remove_record (run, error);
+  GError *local = NULL;
+
+  *done = remove_record (run, &local) || (!mfp_error_is (local, MFP_ERROR_HUNG) && is_absent (run));
+  if (*done)
+    g_clear_error (&local);
+  else
+    g_propagate_error (error, local);
   return *done;
 }
 

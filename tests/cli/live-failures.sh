@@ -205,6 +205,15 @@ ended_detach() {
   done
 }
 
+# A migration or another long job of the domain keeps libvirt from changing anything.
+long_job() {
+  new_host
+  with_faults virDomainSetMetadata#1=broken attach vm 01:00
+  assert_error 1 "cannot record what is taken from the host: $injected
+Everything was undone."
+  assert_as_before
+}
+
 # The restarted domain gets function 0, which is taken out of it again.
 restarted() {
   new_host
@@ -244,6 +253,8 @@ would reattach 0000:01:00.2 to its host driver
 would reattach 0000:01:00.3 to its host driver
 Steps that are done already are skipped."
   assert_drivers "$on_vfio"
+  on_fake -c qemu+ssh://host.example/session reclaim 01:00
+  assert_error 3 "a user's own libvirt (qemu:///session) cannot reattach functions to their host drivers, because it does not run as root; use qemu:///system (-c)"
   succeed reclaim 01:00
   assert_stdout "Reattached to the host:
   host 0000:01:00.0
@@ -363,6 +374,7 @@ check "a silent guest ends an undo with status 5, and recover finishes it" silen
 check "a guest that rejects the removal keeps the card" rejection
 check "if the domain ends during an attach, all functions return to the host" ended_attach
 check "if the domain ends during a detach, all functions return to the host" ended_detach
+check "an attach that libvirt lets change nothing ends with status 1" long_job
 check "what an attach plugged into a domain that had restarted is taken out again" restarted
 check "a domain that restarted with the card in its persistent XML keeps it" restarted_with_the_card
 check "reclaim reattaches what a domain left behind, and not what a domain has" reclaimed

@@ -91,9 +91,7 @@ write_other_record (const char *id, gboolean exists, gboolean claiming)
   mfp_record_add (record, &function);
   record->claiming = claiming;
   xml = exists ? mfp_record_format (record) : NULL;
-  connection_open (&connection, &error);
-  g_assert_no_error (error);
-  mfp_domain_choose (connection.libvirt, "other", &error);
+  connection_open_to (&connection, "other", &error);
   g_assert_no_error (error);
   mfp_domain_set_metadata (connection.libvirt, uri, xml, &error);
   g_assert_no_error (error);
@@ -193,15 +191,17 @@ static void
 test_claim_in_own_domain (void)
 {
   g_autoptr (Fake) fake = world_new (FAKE_ACPI);
-  g_autoptr (MfpPlan) plan = world_plan (attach_whole), rival = NULL;
+  g_autoptr (MfpPlan) rival = world_plan (attach_whole);
+  g_autoptr (State) before = NULL;
   g_autoptr (GError) error = NULL;
 
   world_do (attach_whole);
-  rival = g_steal_pointer (&plan);
+  before = state_capture (fake);
   g_assert_false (world_run (rival, NULL, &error));
   g_assert_error (error, MFP_ERROR, MFP_ERROR_REFUSED);
   assert_message (error, "to domain 'vm'; if none is running, it was interrupted: "
                          "virt-mfplug recover vm");
+  assert_state (fake, before);
 }
 
 /* ---- what an observer hears ---- */

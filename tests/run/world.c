@@ -25,7 +25,7 @@ world_new (FakeHotplug hotplug)
 /* ---- connections ---- */
 
 gboolean
-connection_open (Connection *connection, GError **error)
+connection_open_to (Connection *connection, const char *domain, GError **error)
 {
   connection->interrupt
       = mfp_interrupt_new ("a second signal came in one run\n", SECOND_SIGNAL_STATUS);
@@ -34,7 +34,13 @@ connection_open (Connection *connection, GError **error)
                             .interrupt = connection->interrupt,
                             .left_in_call = &connection->left_in_call },
       error);
-  return connection->libvirt && mfp_domain_choose (connection->libvirt, DOMAIN, error);
+  return connection->libvirt && mfp_domain_choose (connection->libvirt, domain, error);
+}
+
+gboolean
+connection_open (Connection *connection, GError **error)
+{
+  return connection_open_to (connection, DOMAIN, error);
 }
 
 void

@@ -29,8 +29,9 @@ typedef struct
   gboolean left_in_call;
 } Connection;
 
-/* Connects, and chooses the guest. */
+/* Connects, and chooses the guest DOMAIN, or that of another name. */
 gboolean connection_open (Connection *connection, GError **error);
+gboolean connection_open_to (Connection *connection, const char *domain, GError **error);
 void connection_close (Connection *connection);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Connection, connection_close)
 
