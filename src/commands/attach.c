@@ -416,8 +416,43 @@ find_uses (const MfpSession *session, const MfpCard *card, const GPtrArray *devi
         kinds |= MFP_USE_NETWORK;
       if (mfp_class_has_disks (host->class_code))
         kinds |= MFP_USE_DISK;
+      if (mfp_class_has_displays (host->class_code))
+        kinds |= MFP_USE_DISPLAY;
     }
   return mfp_node_devices_find_uses (session->libvirt, taken, kinds, error);
+}
+
+static gboolean
+has_use (const GPtrArray *uses, const MfpPciAddress *host)
+{
+  for (guint i = 0; i < uses->len; i++)
+    {
+      const MfpHostUse *use = g_ptr_array_index (uses, i);
+      MfpPciAddress address;
+
+      if (mfp_pci_address_parse_node_name (use->parent, &address)
+          && mfp_pci_address_equal (&address, host))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Warns of controllers whose displays or disks libvirt does not list. */
+static void
+warn_of_controllers (const MfpInvocation *invocation, const MfpCard *card,
+                     const GPtrArray *devices, const GPtrArray *uses)
+{
+  for (guint i = 0; i < card->functions->len; i++)
+    {
+      const MfpFunction *function = g_ptr_array_index (card->functions, i);
+      const MfpHostFunction *host = mfp_host_function_find (devices, &function->host);
+      const char *what = mfp_class_describe_controller (host->class_code);
+      g_autofree char *address = mfp_function_describe (function);
+
+      if (function->take && function->driver && what && !has_use (uses, &function->host))
+        mfp_warn (invocation, "with host function %s the host loses %s, which the driver %s uses",
+                  address, what, function->driver);
+    }
 }
 
 /* The person decides what the host can do without, and has to know of it. */
@@ -429,8 +464,11 @@ warn_of_use (const MfpSession *session, const MfpInvocation *invocation, const M
   g_autoptr (GPtrArray) uses = find_uses (session, card, devices, &error);
 
   if (!uses)
-    mfp_warn (invocation, "what the host uses the card for is not known: %s", error->message);
-  for (guint i = 0; uses && i < uses->len; i++)
+    {
+      mfp_warn (invocation, "what the host uses the card for is not known: %s", error->message);
+      return;
+    }
+  for (guint i = 0; i < uses->len; i++)
     {
       const MfpHostUse *use = g_ptr_array_index (uses, i);
       MfpPciAddress address;
@@ -440,6 +478,7 @@ warn_of_use (const MfpSession *session, const MfpInvocation *invocation, const M
       host = mfp_pci_address_format (&address);
       mfp_warn (invocation, "with host function %s the host loses %s", host, use->text);
     }
+  warn_of_controllers (invocation, card, devices, uses);
 }
 
 /* ---- the plan ---- */

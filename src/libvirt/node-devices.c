@@ -447,7 +447,8 @@ mfp_node_devices_find_uses (MfpLibvirt *libvirt, const GArray *functions, MfpUse
       = g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_use_free);
 
   if ((kinds & MFP_USE_NETWORK && !add_uses (libvirt, functions, "net", uses, error))
-      || (kinds & MFP_USE_DISK && !add_uses (libvirt, functions, "storage", uses, error)))
+      || (kinds & MFP_USE_DISK && !add_uses (libvirt, functions, "storage", uses, error))
+      || (kinds & MFP_USE_DISPLAY && !add_uses (libvirt, functions, "drm", uses, error)))
     return NULL;
   return g_steal_pointer (&uses);
 }

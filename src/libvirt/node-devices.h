@@ -52,6 +52,7 @@ typedef enum
 {
   MFP_USE_NETWORK = 1 << 0,
   MFP_USE_DISK = 1 << 1,
+  MFP_USE_DISPLAY = 1 << 2,
 } MfpUseKinds;
 
 /* What the host uses @functions (element-type MfpPciAddress) for: (element-type MfpHostUse),

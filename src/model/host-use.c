@@ -9,10 +9,13 @@
 /* Base classes of the PCI Code and ID Assignment Specification. */
 #define CLASS_STORAGE 0x01
 #define CLASS_NETWORK 0x02
+#define CLASS_DISPLAY 0x03
 #define CLASS_SERIAL_BUS 0x0c /* USB, FireWire, Fibre Channel */
 /* libvirt adds the address of an interface to its name (udevProcessNetworkInterface()). */
 #define MAC "(_[0-9a-f]{2})+"
 #define BASE_CLASS(class_code) ((class_code) >> 16)
+#define SUBCLASS(class_code) ((class_code) >> 8) /* with the base class */
+#define SUBCLASS_SD 0x0805                       /* SD host controller */
 
 static char *
 describe_network (const xmlNode *net)
@@ -30,7 +33,19 @@ describe_disk (const xmlNode *storage)
   g_autofree char *path = mfp_xml_text (mfp_xml_child (storage, "block"));
   g_autofree char *type = mfp_xml_text (mfp_xml_child (storage, "drive_type"));
 
-  return path && g_strcmp0 (type, "disk") == 0 ? g_strdup_printf ("disk %s", path) : NULL;
+  return path && (g_strcmp0 (type, "disk") == 0 || g_strcmp0 (type, "sd") == 0)
+             ? g_strdup_printf ("disk %s", path)
+             : NULL;
+}
+
+/* A graphics card has a primary node, and further nodes for rendering. */
+static char *
+describe_display (const xmlNode *device, const xmlNode *drm)
+{
+  g_autofree char *type = mfp_xml_text (mfp_xml_child (drm, "type"));
+  g_autofree char *path = mfp_xml_text (mfp_xml_child (device, "devnode"));
+
+  return path && g_strcmp0 (type, "primary") == 0 ? g_strdup_printf ("display %s", path) : NULL;
 }
 
 static char *
@@ -42,6 +57,8 @@ describe (const xmlNode *device)
     return describe_network (capability);
   if (mfp_xml_attribute_is (capability, "type", "storage"))
     return describe_disk (capability);
+  if (mfp_xml_attribute_is (capability, "type", "drm"))
+    return describe_display (device, capability);
   return NULL;
 }
 
@@ -127,5 +144,20 @@ mfp_class_has_networks (guint class_code)
 gboolean
 mfp_class_has_disks (guint class_code)
 {
-  return BASE_CLASS (class_code) == CLASS_STORAGE || BASE_CLASS (class_code) == CLASS_SERIAL_BUS;
+  return BASE_CLASS (class_code) == CLASS_STORAGE || BASE_CLASS (class_code) == CLASS_SERIAL_BUS
+         || SUBCLASS (class_code) == SUBCLASS_SD;
+}
+
+gboolean
+mfp_class_has_displays (guint class_code)
+{
+  return BASE_CLASS (class_code) == CLASS_DISPLAY;
+}
+
+const char *
+mfp_class_describe_controller (guint class_code)
+{
+  if (BASE_CLASS (class_code) == CLASS_DISPLAY)
+    return "a display controller";
+  return BASE_CLASS (class_code) == CLASS_STORAGE ? "a storage controller" : NULL;
 }

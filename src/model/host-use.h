@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the host uses a PCI function for, as far as libvirt's node devices tell:
- * network interfaces that are up, and disks. (They do not tell of mounts.)
+ * network interfaces that are up, disks and displays. (They do not tell of mounts.)
  */
 #pragma once
 
@@ -43,3 +43,9 @@ gboolean mfp_interface_may_be_of (const char *name, const GArray *functions);
 /* Which node devices can be a use of a function of class @class_code. */
 gboolean mfp_class_has_networks (guint class_code);
 gboolean mfp_class_has_disks (guint class_code);
+gboolean mfp_class_has_displays (guint class_code);
+
+/* What the host loses with a controller of class @class_code for which libvirt has no such node
+ * device: some drivers of displays make none, and a disk with several paths belongs to none of
+ * its controllers. NULL: nothing that somebody would miss. */
+const char *mfp_class_describe_controller (guint class_code);

@@ -5,10 +5,11 @@
 . "$(dirname "$0")/fake.sh"
 
 # The host gets an interface that is up on 01:00.1, one that is down on 01:00.2, one
-# that is on no function, and a disk two levels below the USB function 02:00.1.
-python3 - "$scratch/host.xml" <<'PYTHON' || exit 1
+# that is on no function, a disk two levels below the USB function 02:00.1, and a display on
+# 02:00.0. The host plain.xml is the same without the display.
+python3 - "$scratch/host.xml" "$scratch/plain.xml" <<'PYTHON' || exit 1
 import sys
-path = sys.argv[1]
+path, plain = sys.argv[1:]
 text = open(path, encoding="utf-8").read()
 
 def device(name, parent, capability):
@@ -28,12 +29,17 @@ added = (net("eth1", "pci_0000_01_00_1", "up") + net("eth2", "pci_0000_01_00_2",
                   "<bus>usb</bus><drive_type>disk</drive_type><size>1024</size></capability>"))
 usb = text.index("<class>", text.index("<name>pci_0000_02_00_1</name>"))
 text = text[:usb] + "<class>0x0c0330</class>" + text[text.index("</class>", usb) + 8:]
-text = text.replace("</node>", added + "</node>")
-open(path, "w", encoding="utf-8").write(text)
+open(plain, "w", encoding="utf-8").write(text.replace("</node>", added + "</node>"))
+added += ("<device><name>drm_card0</name><devnode type='dev'>/dev/dri/card0</devnode>"
+          "<parent>pci_0000_02_00_0</parent><capability type='drm'><type>primary</type>"
+          "</capability></device>")
+open(path, "w", encoding="utf-8").write(text.replace("</node>", added + "</node>"))
 PYTHON
 
 eth1="virt-mfplug: warning: with host function 0000:01:00.1 the host loses network interface eth1, which is up"
 sdz="virt-mfplug: warning: with host function 0000:02:00.1 the host loses disk /dev/sdz"
+card0="virt-mfplug: warning: with host function 0000:02:00.0 the host loses display /dev/dri/card0"
+nvidia="virt-mfplug: warning: with host function 0000:02:00.0 the host loses a display controller, which the driver nvidia uses"
 
 network() {
   run attach --dry-run q35 01:00
@@ -44,7 +50,20 @@ network() {
 disk() {
   run attach --dry-run q35 02:00
   assert_status 0
-  assert_stderr "$sdz"
+  assert_stderr "$sdz
+$card0"
+}
+
+# libvirt lists no display of the function, but a driver uses it.
+controller() {
+  printf 'pci_0000_02_00_0 nvidia\n' >"$scratch/plain.drivers"
+  load_host "$scratch/plain.xml"
+  on_fake detach card 02:00.0
+  assert_status 0
+  on_fake attach --dry-run q35 02:00
+  assert_status 0
+  assert_stderr "$sdz
+$nvidia"
 }
 
 other_functions() {
@@ -70,7 +89,8 @@ in_json() {
 }
 
 check "attach warns of a network interface that is up, and not of one that is down" network
-check "attach warns of a disk whose adapter is on the function" disk
+check "attach warns of a display, and of a disk whose adapter is on the function" disk
+check "attach warns of a display controller whose displays libvirt does not list" controller
 check "attach does not warn of functions that it does not take" other_functions
 check "--config takes nothing from the host, so it does not warn" not_taken
 check "--quiet prints no warning" quiet

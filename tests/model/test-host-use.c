@@ -13,6 +13,11 @@
   "<device><name>block_sda</name><parent>scsi_0_0_0_0</parent><capability type='storage'>" block  \
   "<bus>scsi</bus><drive_type>" type "</drive_type></capability></device>"
 
+#define DRM(type, node)                                                                           \
+  "<device><name>drm_card0</name>" node "<parent>pci_0000_01_00_0</parent>"                       \
+  "<capability type='drm'><type>" type "</type></capability></device>"
+#define CARD0 "<devnode type='dev'>/dev/dri/card0</devnode>"
+
 static void
 test_uses (void)
 {
@@ -25,6 +30,10 @@ test_uses (void)
     { NET ("<link state='down'/>"), "pci_0000_01_00_0", NULL },
     { NET (""), "pci_0000_01_00_0", NULL },
     { DISK ("disk", "<block>/dev/sda</block>"), "scsi_0_0_0_0", "disk /dev/sda" },
+    { DISK ("sd", "<block>/dev/mmcblk0</block>"), "scsi_0_0_0_0", "disk /dev/mmcblk0" },
+    { DRM ("primary", CARD0), "pci_0000_01_00_0", "display /dev/dri/card0" },
+    { DRM ("render", CARD0), "pci_0000_01_00_0", NULL },
+    { DRM ("primary", ""), "pci_0000_01_00_0", NULL },
     { DISK ("cdrom", "<block>/dev/sr0</block>"), "scsi_0_0_0_0", NULL },
     { DISK ("disk", ""), "scsi_0_0_0_0", NULL },
     { "<device><parent>x</parent><capability type='usb'/></device>", "x", NULL },
@@ -63,6 +72,13 @@ test_classes (void)
   g_assert_false (mfp_class_has_disks (0x020000));
   g_assert_false (mfp_class_has_disks (0x030000));
   g_assert_false (mfp_class_has_networks (0));
+  g_assert_true (mfp_class_has_disks (0x080501));
+  g_assert_false (mfp_class_has_disks (0x080000));
+  g_assert_true (mfp_class_has_displays (0x030200));
+  g_assert_false (mfp_class_has_displays (0x040300));
+  g_assert_cmpstr (mfp_class_describe_controller (0x030000), ==, "a display controller");
+  g_assert_cmpstr (mfp_class_describe_controller (0x010802), ==, "a storage controller");
+  g_assert_null (mfp_class_describe_controller (0x0c0330));
 }
 
 static void
@@ -110,7 +126,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/host-use/is-a-disk-or-a-network-interface-that-is-up", test_uses);
+  g_test_add_func ("/host-use/is-a-disk-a-display-or-a-network-interface-that-is-up", test_uses);
   g_test_add_func ("/host-use/refuses-a-device-without-a-parent", test_no_parent);
   g_test_add_func ("/host-use/an-interface-is-not-of-the-card-if-its-name-says-so",
                    test_interfaces);
