@@ -82,6 +82,14 @@ test_host_list (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) mfp_host_function_free);
 }
 
+const GPtrArray *
+test_no_uses (void)
+{
+  static const GPtrArray none;
+
+  return &none;
+}
+
 GPtrArray *
 test_guest_list (void)
 {

@@ -44,6 +44,9 @@ MfpHostFunction *test_host_function (const char *address, const char *driver, in
 /* An empty list of MfpHostFunction that owns its elements. */
 GPtrArray *test_host_list (void);
 
+/* An empty array of MfpHostUse. */
+const GPtrArray *test_no_uses (void);
+
 /* An empty list of MfpGuest that owns its elements. */
 GPtrArray *test_guest_list (void);
 

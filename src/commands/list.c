@@ -14,24 +14,43 @@
 #include "output/report-list.h"
 #include "plan/preflight.h"
 
+/* What the host uses the virtual functions of @functions for. */
+static GPtrArray *
+find_virtual_uses (const MfpSession *session, const GPtrArray *functions, GError **error)
+{
+  g_autoptr (GArray) addresses = g_array_new (FALSE, FALSE, sizeof (MfpPciAddress));
+
+  for (guint i = 0; i < functions->len; i++)
+    {
+      const GArray *below
+          = ((const MfpHostFunction *) g_ptr_array_index (functions, i))->virtual_functions;
+
+      g_array_append_vals (addresses, below->data, below->len);
+    }
+  return mfp_node_devices_find_uses (session->libvirt, addresses,
+                                     addresses->len ? MFP_USE_NETWORK : 0, error);
+}
+
 static char *
 list_host (MfpInvocation *invocation, const MfpCommonOptions *options, MfpHostList list,
            GError **error)
 {
   g_autoptr (MfpSession) session
       = mfp_session_connect (invocation, options, MFP_ACCESS_READ, NULL, error);
-  g_autoptr (GPtrArray) functions = NULL, guests = NULL, devices = NULL;
+  g_autoptr (GPtrArray) functions = NULL, guests = NULL, uses = NULL, devices = NULL;
 
   if (session)
     functions = mfp_node_devices_read_all (session->libvirt, error);
   if (functions)
     guests = mfp_domains_read_others (session->libvirt, error);
-  if (!guests)
+  if (guests)
+    uses = find_virtual_uses (session, functions, error);
+  if (!uses)
     {
       mfp_error_refuse (error);
       return NULL;
     }
-  list.devices = devices = mfp_inventory_host (functions, guests, list.all);
+  list.devices = devices = mfp_inventory_host (functions, guests, uses, list.all);
   return mfp_report_host_list (&list, invocation->format);
 }
 

@@ -165,5 +165,6 @@ mfp_host_functions_list_group_others (const GPtrArray *functions)
             g_array_append_val (others, *member);
         }
     }
+  g_array_sort (others, mfp_pci_address_compare);
   return others;
 }

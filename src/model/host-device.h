@@ -73,5 +73,5 @@ const MfpHostFunction *mfp_host_function_find (const GPtrArray *functions,
                                                const MfpPciAddress *address);
 
 /* The members of the IOMMU groups of @functions (element-type MfpHostFunction) that are not
- * among @functions: (element-type MfpPciAddress); the caller owns it. */
+ * among @functions: (element-type MfpPciAddress), in order; the caller owns it. */
 GArray *mfp_host_functions_list_group_others (const GPtrArray *functions);

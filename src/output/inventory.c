@@ -119,6 +119,19 @@ find_holders (const GPtrArray *guests)
   return holders;
 }
 
+/**
+ * Host:
+ * @functions: MfpHostFunction by its address
+ * @holders: Holder by the address of the function
+ * @uses: (element-type MfpHostUse)
+ */
+typedef struct
+{
+  GHashTable *functions;
+  GHashTable *holders;
+  const GPtrArray *uses;
+} Host;
+
 static void
 host_entry_clear (gpointer data)
 {
@@ -160,7 +173,6 @@ find_others (const GPtrArray *functions, GHashTable *host)
       if (other)
         g_ptr_array_add (others, other);
     }
-  g_ptr_array_sort (others, compare_host_functions);
   return others;
 }
 
@@ -180,30 +192,28 @@ add_holders (GPtrArray *guests, const GPtrArray *functions, GHashTable *holders)
 
 /* Puts the physical functions of @card to the check of an attach. */
 static gboolean
-check_physical (const MfpCard *card, const GPtrArray *functions, GHashTable *host,
-                GHashTable *holders, GError **error)
+check_physical (const MfpCard *card, const GPtrArray *functions, const Host *host, GError **error)
 {
   g_autoptr (GArray) addresses = mfp_preflight_list_virtual (card, functions);
   g_autoptr (GPtrArray) virtual_functions = g_ptr_array_new ();
-  g_autoptr (GPtrArray) guests = g_ptr_array_new (), uses = g_ptr_array_new ();
+  g_autoptr (GPtrArray) guests = g_ptr_array_new ();
 
   for (guint i = 0; i < addresses->len; i++)
     {
       MfpHostFunction *function
-          = g_hash_table_lookup (host, &g_array_index (addresses, MfpPciAddress, i));
+          = g_hash_table_lookup (host->functions, &g_array_index (addresses, MfpPciAddress, i));
 
       if (function)
         g_ptr_array_add (virtual_functions, function);
     }
-  add_holders (guests, virtual_functions, holders);
-  return mfp_preflight_physical (card, functions, virtual_functions, guests, uses, error);
+  add_holders (guests, virtual_functions, host->holders);
+  return mfp_preflight_physical (card, functions, virtual_functions, guests, host->uses, error);
 }
 
 /* Puts the whole device to the checks of an attach. Returns what they object,
  * or NULL; the caller frees. */
 static char *
-find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable *host,
-                GHashTable *holders)
+find_objection (const GPtrArray *functions, const GPtrArray *others, const Host *host)
 {
   const MfpHostFunction *first = g_ptr_array_index (functions, 0);
   MfpSelection selection = { .host = mfp_pci_address_with_function (&first->address, 0),
@@ -215,10 +225,10 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
   g_autoptr (GError) error = NULL;
 
   g_array_append_val (selections, selection);
-  add_holders (guests, functions, holders);
-  add_holders (guests, others, holders);
+  add_holders (guests, functions, host->holders);
+  add_holders (guests, others, host->holders);
   card = mfp_card_from_selections (selections, functions, MFP_REST_KEEP, &error);
-  if (card && check_physical (card, functions, host, holders, &error)
+  if (card && check_physical (card, functions, host, &error)
       && mfp_preflight_host (card, functions, others, MFP_LIVE, &error)
       && mfp_preflight_holders (functions, guests, &error)
       && mfp_preflight_holders (others, guests, &error))
@@ -228,11 +238,10 @@ find_objection (const GPtrArray *functions, const GPtrArray *others, GHashTable 
 
 /* Adds @function, and below it its virtual functions. */
 static void
-add_host_entry (GArray *entries, const MfpHostFunction *function, GHashTable *host,
-                GHashTable *holders)
+add_host_entry (GArray *entries, const MfpHostFunction *function, const Host *host)
 {
   MfpHostEntry entry = { .host = function, .virtual_functions = host_entries_new () };
-  const Holder *holder = g_hash_table_lookup (holders, &function->address);
+  const Holder *holder = g_hash_table_lookup (host->holders, &function->address);
 
   if (holder)
     {
@@ -243,16 +252,16 @@ add_host_entry (GArray *entries, const MfpHostFunction *function, GHashTable *ho
   for (guint i = 0; !function->is_virtual && i < function->virtual_functions->len; i++)
     {
       const MfpHostFunction *below = g_hash_table_lookup (
-          host, &g_array_index (function->virtual_functions, MfpPciAddress, i));
+          host->functions, &g_array_index (function->virtual_functions, MfpPciAddress, i));
 
       if (below && below->is_virtual)
-        add_host_entry (entry.virtual_functions, below, host, holders);
+        add_host_entry (entry.virtual_functions, below, host);
     }
   g_array_append_val (entries, entry);
 }
 
 static MfpHostDevice *
-make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
+make_device (const GPtrArray *functions, const Host *host)
 {
   MfpHostDevice *device = g_new0 (MfpHostDevice, 1);
   const MfpHostFunction *first = g_ptr_array_index (functions, 0);
@@ -260,9 +269,9 @@ make_device (const GPtrArray *functions, GHashTable *host, GHashTable *holders)
   device->address = mfp_pci_address_with_function (&first->address, 0);
   device->functions = host_entries_new ();
   for (guint i = 0; i < functions->len; i++)
-    add_host_entry (device->functions, g_ptr_array_index (functions, i), host, holders);
-  device->others = find_others (functions, host);
-  device->reason = find_objection (functions, device->others, host, holders);
+    add_host_entry (device->functions, g_ptr_array_index (functions, i), host);
+  device->others = find_others (functions, host->functions);
+  device->reason = find_objection (functions, device->others, host);
   return device;
 }
 
@@ -308,19 +317,21 @@ list_independent (const GPtrArray *functions)
 }
 
 GPtrArray *
-mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests, gboolean all)
+mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests, const GPtrArray *uses,
+                    gboolean all)
 {
   GPtrArray *devices = g_ptr_array_new_with_free_func (host_device_free);
   g_autoptr (GPtrArray) run = g_ptr_array_new ();
   g_autoptr (GPtrArray) sorted = list_independent (functions);
-  g_autoptr (GHashTable) host = table_new (NULL);
+  g_autoptr (GHashTable) table = table_new (NULL);
   g_autoptr (GHashTable) holders = find_holders (guests);
+  const Host host = { .functions = table, .holders = holders, .uses = uses };
 
   for (guint i = 0; i < functions->len; i++)
     {
       MfpHostFunction *function = g_ptr_array_index (functions, i);
 
-      g_hash_table_insert (host, &function->address, function);
+      g_hash_table_insert (table, &function->address, function);
     }
   for (guint i = 0; i < sorted->len; i++)
     {
@@ -331,7 +342,7 @@ mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests, gboolea
       if (next && mfp_pci_address_same_slot (&function->address, &next->address))
         continue;
       if (all || is_card (run))
-        g_ptr_array_add (devices, make_device (run, host, holders));
+        g_ptr_array_add (devices, make_device (run, &host));
       g_ptr_array_set_size (run, 0);
     }
   return devices;

@@ -47,6 +47,7 @@ typedef struct
  * mfp_inventory_host:
  * @functions: (element-type MfpHostFunction): all of the host, in any order
  * @guests: (element-type MfpGuest): all that run
+ * @uses: (element-type MfpHostUse): what the host uses the virtual functions for
  * @all: devices of one function and bridges, too
  *
  * A physical function with virtual functions is always listed, and these are listed below it.
@@ -54,7 +55,7 @@ typedef struct
  * Returns: (element-type MfpHostDevice): in order; the caller owns it.
  */
 GPtrArray *mfp_inventory_host (const GPtrArray *functions, const GPtrArray *guests,
-                               gboolean all);
+                               const GPtrArray *uses, gboolean all);
 
 /**
  * MfpPlugState:

@@ -225,6 +225,40 @@ free_vfs() {
   assert_as_before
 }
 
+# judged_alike CASE DOMAIN: what `list` calls attachable is attached, and what it does not is
+# refused with the reason that `list` gives.
+judged_alike() {
+  load "$1"
+  on_fake list --all --format json
+  assert_status 0
+  python3 - "$scratch/stdout" <<'PYTHON' >"$scratch/verdicts" || exit 1
+import json, sys
+for device in json.load(open(sys.argv[1], encoding="utf-8"))["devices"]:
+    print(device["device"], device["reason"] or "attachable", sep="\t")
+PYTHON
+  [ -s "$scratch/verdicts" ] || fail "$1: list has no devices"
+  while IFS='	' read -r device verdict; do
+    on_fake attach --dry-run "$2" "$device"
+    if [ "$verdict" = attachable ]; then
+      assert_status 0
+    else
+      assert_error 3 "$verdict"
+    fi
+  done <"$scratch/verdicts"
+}
+
+cases_judged_alike() {
+  judged_alike acs vm
+  judged_alike chassis vm
+  judged_alike cx6 vm
+  judged_alike igpu-sriov vm
+  judged_alike native empty
+  judged_alike noacpi acpi
+  judged_alike pf-and-vfs-one-slot vm
+  judged_alike pf-with-vfs-in-use vm
+}
+
+check "list and attach judge each device of each host alike" cases_judged_alike
 check "a group with other devices is listed with them" acs_is_listed
 check "a group with other devices is refused, but a port does not count" acs_is_refused
 check "a shut-off guest without a free port gets another port" chassis_gets_a_port

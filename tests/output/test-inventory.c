@@ -97,7 +97,7 @@ static void
 test_cards (void)
 {
   g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
-  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
+  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   g_autofree char *text = describe_devices (devices);
 
   g_assert_cmpstr (text, ==, "0000:01:00:01 0000:02:00:01");
@@ -107,7 +107,7 @@ static void
 test_all (void)
 {
   g_autoptr (GPtrArray) host = sample_host (NULL), guests = test_guest_list ();
-  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
+  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, test_no_uses (), TRUE);
   g_autofree char *text = describe_devices (devices);
 
   g_assert_cmpstr (text, ==, "0000:00:1c:01 0000:01:00:01 0000:02:00:01 0000:03:00:0");
@@ -119,7 +119,7 @@ static void
 test_empty_host (void)
 {
   g_autoptr (GPtrArray) host = test_host_list (), guests = test_guest_list ();
-  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, TRUE);
+  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, test_no_uses (), TRUE);
 
   g_assert_cmpuint (devices->len, ==, 0);
 }
@@ -142,7 +142,7 @@ test_other_members (void)
   FOR_EACH (i, rows)
     {
       g_autoptr (GPtrArray) host = sample_host (rows[i].driver), guests = test_guest_list ();
-      g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
+      g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
       const MfpHostDevice *device = device_at (devices, "0000:02:00");
       const MfpHostFunction *other = g_ptr_array_index (device->others, 0);
 
@@ -175,7 +175,7 @@ test_virtual_functions (void)
   g_ptr_array_add (guests, guest_of ("vm", "", "<hostdev mode='subsystem' type='pci'><source>"
                                                "<address domain='0' bus='5' slot='16' "
                                                "function='0'/></source></hostdev>"));
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   text = describe_devices (devices);
   g_assert_cmpstr (text, ==, "0000:05:00:0");
   entry = &g_array_index (device_at (devices, "0000:05:00")->functions, MfpHostEntry, 0);
@@ -198,7 +198,7 @@ test_no_function_0 (void)
 
   add (host, "0000:05:10.1", "igbvf", 1, "0000:05:10.1");
   add (host, "0000:05:10.3", "igbvf", 2, "0000:05:10.3");
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   assert_contains (device_at (devices, "0000:05:10")->reason,
                    "a mapping that works: 0000:05:10.1=0,0000:05:10.3=1");
 }
@@ -227,7 +227,7 @@ test_holder (void)
                    guest_of ("vm", RECORD ("1", "", NOTED ("0", " guest='1'") NOTED ("1", "")),
                              HOSTDEV ("1", "0", "ua-0", UNASSIGNED)
                                  HOSTDEV ("1", "1", "ua-1", UNASSIGNED)));
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   assert_holder (devices, "0000:01:00", 0, "vm", "0000:04:00.1");
   assert_holder (devices, "0000:01:00", 1, "vm", NULL);
   assert_holder (devices, "0000:02:00", 0, NULL, NULL);
@@ -247,7 +247,7 @@ test_record_of_another (void)
   g_ptr_array_add (guests, guest_of ("dead", RECORD ("1", "", NOTED ("0", " guest='0'")
                                                                   NOTED ("1", " guest='1'")), ""));
   g_ptr_array_add (guests, guest_of ("vm", "", HOSTDEV ("1", "1", "x", AT ("7", "0"))));
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   assert_holder (devices, "0000:01:00", 0, "dead", "0000:04:00.0");
   assert_holder (devices, "0000:01:00", 1, "vm", "0000:07:00.0");
 }
@@ -260,7 +260,7 @@ test_group_in_part (void)
   g_autoptr (GPtrArray) devices = NULL;
 
   g_ptr_array_add (guests, guest_of ("vm", "", HOSTDEV ("3", "0", "x", AT ("7", "0"))));
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   assert_holder (devices, "0000:02:00", 0, NULL, NULL);
   assert_contains (device_at (devices, "0000:02:00")->reason,
                    "host function 0000:03:00.0 is attached to domain 'vm'");

@@ -29,7 +29,7 @@ static void
 assert_host_text (const GPtrArray *guests, const char *expected)
 {
   g_autoptr (GPtrArray) host = sample_host ();
-  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, FALSE);
+  g_autoptr (GPtrArray) devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   g_autofree char *text = mfp_report_host_list (&(MfpHostList){ .devices = devices }, MFP_FORMAT_TEXT);
 
   g_assert_cmpstr (text, ==, expected);
@@ -99,7 +99,7 @@ test_host_json (void)
   g_ptr_array_add (host, test_host_function ("0000:01:00.1", NULL, MFP_NO_IOMMU_GROUP,
                                              "0000:01:00.1"));
   g_ptr_array_add (host, test_host_function ("0000:02:00.0", "pci-stub", 5, "0000:02:00.0"));
-  devices = mfp_inventory_host (host, guests, FALSE);
+  devices = mfp_inventory_host (host, guests, test_no_uses (), FALSE);
   g_free (((MfpHostDevice *) g_ptr_array_index (devices, 0))->reason);
   ((MfpHostDevice *) g_ptr_array_index (devices, 0))->reason = g_strdup ("so");
   text = mfp_report_host_list (&(MfpHostList){ .devices = devices }, MFP_FORMAT_JSON);
