@@ -14,6 +14,7 @@
  * MfpInterrupt:
  * @came: how many signals came
  * @taken: the first of them was taken
+ * @hear: (nullable): called with @data when the first comes
  */
 struct _MfpInterrupt
 {
@@ -22,6 +23,8 @@ struct _MfpInterrupt
   int status;
   guint came;
   gboolean taken;
+  void (*hear) (gpointer data);
+  gpointer data;
 };
 
 static gboolean
@@ -50,6 +53,13 @@ mfp_interrupt_new (const char *parting, int status)
   if (interrupt->fd < 0)
     g_error ("signalfd: %s", g_strerror (errno));
   return interrupt;
+}
+
+void
+mfp_interrupt_on_first (MfpInterrupt *interrupt, void (*hear) (gpointer data), gpointer data)
+{
+  interrupt->hear = hear;
+  interrupt->data = data;
 }
 
 void
@@ -82,8 +92,12 @@ mfp_interrupt_receive (MfpInterrupt *interrupt)
   struct signalfd_siginfo info;
 
   while (read (interrupt->fd, &info, sizeof info) == (gssize) sizeof info)
-    if (++interrupt->came > 1)
-      end_program (interrupt);
+    {
+      if (++interrupt->came > 1)
+        end_program (interrupt);
+      if (interrupt->hear)
+        interrupt->hear (interrupt->data);
+    }
 }
 
 gboolean

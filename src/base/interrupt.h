@@ -19,6 +19,9 @@ typedef struct _MfpInterrupt MfpInterrupt;
  */
 MfpInterrupt *mfp_interrupt_new (const char *parting, int status);
 
+/* Has the first signal call @hear with @data, as soon as it is received. */
+void mfp_interrupt_on_first (MfpInterrupt *interrupt, void (*hear) (gpointer data), gpointer data);
+
 /* The signals stay blocked. @interrupt: (nullable) */
 void mfp_interrupt_free (MfpInterrupt *interrupt);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpInterrupt, mfp_interrupt_free)

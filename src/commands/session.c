@@ -76,15 +76,24 @@ on_call (gpointer data, const char *function, const char *object, gint64 duratio
   mfp_console_call (data, function, object, duration);
 }
 
-static MfpInterrupt *
-new_interrupt (const char *remedy)
+static void
+on_first_signal (gpointer console)
 {
+  mfp_console_interrupt (console);
+}
+
+static MfpInterrupt *
+new_interrupt (MfpConsole *console, const char *remedy)
+{
+  MfpInterrupt *interrupt;
   g_autofree char *parting
       = g_strdup_printf ("\nvirt-mfplug: stopped by a second signal; what was under way is "
                          "neither finished nor undone.\nTo finish or undo it: virt-mfplug %s\n",
                          remedy);
 
-  return mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+  interrupt = mfp_interrupt_new (parting, MFP_ERROR_LEFT);
+  mfp_interrupt_on_first (interrupt, on_first_signal, console);
+  return interrupt;
 }
 
 MfpSession *
@@ -94,7 +103,7 @@ mfp_session_connect (MfpInvocation *invocation, const MfpCommonOptions *options,
   g_autoptr (MfpSession) session = g_new0 (MfpSession, 1);
 
   if (access == MFP_ACCESS_CHANGE)
-    session->interrupt = new_interrupt (remedy);
+    session->interrupt = new_interrupt (invocation->console, remedy);
   session->trace = (MfpCallTrace){ .call = on_call, .data = invocation->console };
   session->libvirt = mfp_libvirt_open (
       &(MfpLibvirtOptions){

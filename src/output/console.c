@@ -174,6 +174,19 @@ print_message (MfpConsole *console, const char *colour, const char *mark, const 
 }
 
 void
+mfp_console_interrupt (MfpConsole *console)
+{
+  g_autofree char *text = NULL;
+
+  if (console->mode == MFP_CONSOLE_QUIET || !console->step)
+    return;
+  text = g_strdup_printf ("stopping as soon as this step allows: %s; a second signal ends the program "
+                          "at once",
+                          console->step);
+  print_message (console, YELLOW, "interrupted", text);
+}
+
+void
 mfp_console_warn (MfpConsole *console, const char *text)
 {
   if (console->mode != MFP_CONSOLE_QUIET)

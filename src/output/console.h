@@ -49,6 +49,9 @@ void mfp_console_begin_step (MfpConsole *console, const char *text, gboolean und
 /* The step waits; microseconds. */
 void mfp_console_wait (MfpConsole *console, gint64 elapsed, gint64 limit);
 
+/* A signal came, and the run stops when the step under way has ended, or as soon as it can. */
+void mfp_console_interrupt (MfpConsole *console);
+
 /* It ended after @duration microseconds. */
 void mfp_console_end_step (MfpConsole *console, gint64 duration, gboolean failed);
 

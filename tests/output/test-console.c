@@ -55,6 +55,26 @@ print_all (Sample *sample)
 }
 
 static void
+test_interrupt (void)
+{
+  g_auto (Sample) sample, quiet;
+
+  sample_init (&sample, MFP_CONSOLE_PLAIN, 80, FALSE);
+  mfp_console_interrupt (sample.console);
+  mfp_console_begin_step (sample.console, "take it", FALSE);
+  mfp_console_interrupt (sample.console);
+  fflush (sample.stream);
+  g_assert_cmpstr (sample.text, ==,
+                   "virt-mfplug: interrupted: stopping as soon as this step allows: take it; a "
+                   "second signal ends the program at once\n");
+  sample_init (&quiet, MFP_CONSOLE_QUIET, 80, FALSE);
+  mfp_console_begin_step (quiet.console, "take it", FALSE);
+  mfp_console_interrupt (quiet.console);
+  fflush (quiet.stream);
+  g_assert_cmpuint (quiet.length, ==, 0);
+}
+
+static void
 test_quiet (void)
 {
   g_auto (Sample) sample;
@@ -163,6 +183,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/console/interrupt/names-the-step-under-way", test_interrupt);
   g_test_add_func ("/console/quiet-prints-only-errors", test_quiet);
   g_test_add_func ("/console/plain-prints-warnings-and-errors", test_plain);
   g_test_add_func ("/console/verbose-prints-steps-and-calls", test_verbose);
