@@ -77,6 +77,12 @@ on_call (gpointer data, const char *function, const char *object, gint64 duratio
 }
 
 static void
+on_wait (gpointer console, gint64 elapsed, gint64 limit)
+{
+  mfp_console_wait (console, elapsed, limit);
+}
+
+static void
 on_first_signal (gpointer console)
 {
   mfp_console_interrupt (console);
@@ -112,6 +118,8 @@ mfp_session_connect (MfpInvocation *invocation, const MfpCommonOptions *options,
           .timeout = options->timeout * G_TIME_SPAN_SECOND,
           .interrupt = session->interrupt,
           .trace = mfp_console_is_verbose (invocation->console) ? &session->trace : NULL,
+          .on_wait = on_wait,
+          .on_wait_data = invocation->console,
           .left_in_call = &invocation->left_in_call,
       },
       error);

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "model/qmp.h"
 
+#define SECOND 1000 /* milliseconds */
+#define NO_TIMER (-1)
+
 /* ---- errors ---- */
 
 static MfpError
@@ -86,11 +89,42 @@ fail_hung (const MfpLibvirt *libvirt, MfpJob *job, GError **error)
   return FALSE;
 }
 
+/* A call that lasts. */
+typedef struct
+{
+  const MfpLibvirt *libvirt;
+  gint64 elapsed;
+} Lasting;
+
+static void
+on_second (int id G_GNUC_UNUSED, void *data)
+{
+  Lasting *lasting = data;
+
+  lasting->elapsed += G_TIME_SPAN_SECOND;
+  lasting->libvirt->on_wait (lasting->libvirt->on_wait_data, lasting->elapsed,
+                             lasting->libvirt->timeout);
+}
+
+/* Has the worker do @job, and tells the person each second that it lasts. */
+static gboolean
+do_job (const MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer data))
+{
+  Lasting lasting = { .libvirt = libvirt };
+  int id = libvirt->on_wait ? virEventAddTimeout (SECOND, on_second, &lasting, NULL) : NO_TIMER;
+  gboolean returned
+      = mfp_worker_do (libvirt->worker, job, libvirt->timeout, is_over, (gpointer) libvirt);
+
+  if (id != NO_TIMER)
+    virEventRemoveTimeout (id);
+  return returned;
+}
+
 gboolean
 mfp_libvirt_do (MfpLibvirt *libvirt, MfpJob *job, gboolean (*is_over) (gpointer data),
                 GError **error)
 {
-  if (!mfp_worker_do (libvirt->worker, job, libvirt->timeout, is_over, libvirt))
+  if (!do_job (libvirt, job, is_over))
     {
       libvirt->hung = TRUE;
       *libvirt->left_in_call = TRUE;

@@ -30,6 +30,8 @@ struct _MfpLibvirt
   gint64 timeout;
   MfpInterrupt *interrupt;
   const MfpCallTrace *trace;
+  void (*on_wait) (gpointer data, gint64 elapsed, gint64 limit);
+  gpointer on_wait_data;
   gboolean *left_in_call;
   MfpWorker *worker;
   int signals;

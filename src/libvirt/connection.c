@@ -288,6 +288,8 @@ libvirt_new (const MfpLibvirtOptions *options)
   libvirt->timeout = options->timeout;
   libvirt->interrupt = options->interrupt;
   libvirt->trace = options->trace;
+  libvirt->on_wait = options->on_wait;
+  libvirt->on_wait_data = options->on_wait_data;
   libvirt->left_in_call = options->left_in_call;
   libvirt->reports = mfp_reports_new ();
   forget_callbacks (libvirt);

@@ -34,6 +34,8 @@ typedef struct
  * @timeout: microseconds; how long a call may take
  * @interrupt: (nullable): a signal stops a wait; NULL: signals end the program
  * @trace: (nullable)
+ * @on_wait: (nullable): called with @on_wait_data each second that a call lasts, with how long it
+ *   has lasted and how long it may; microseconds
  * @left_in_call: (out): set when the worker is left in a call that has not returned: the
  *   program then has to end by _exit(2), as libraries that clean up at exit may crash over
  *   that thread
@@ -45,6 +47,8 @@ typedef struct
   gint64 timeout;
   MfpInterrupt *interrupt;
   const MfpCallTrace *trace;
+  void (*on_wait) (gpointer data, gint64 elapsed, gint64 limit);
+  gpointer on_wait_data;
   gboolean *left_in_call;
 } MfpLibvirtOptions;
 

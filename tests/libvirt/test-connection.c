@@ -149,6 +149,8 @@ test_a_call_hangs (World *world, gconstpointer data G_GNUC_UNUSED)
                 "20 s");
   g_assert_cmpint (fake_now (world->fake) - before, ==, WORLD_TIMEOUT);
   g_assert_true (world->left_in_call);
+  g_assert_cmpuint (world->waits, ==, WORLD_TIMEOUT / G_TIME_SPAN_SECOND);
+  g_assert_cmpint (world->elapsed, ==, WORLD_TIMEOUT);
 
   before = fake_now (world->fake);
   calls = fake_count (world->fake, NULL);
@@ -163,6 +165,7 @@ test_a_call_that_returns_does_not_hang (World *world, gconstpointer data G_GNUC_
 {
   world_connect (world);
   assert_works (world, read_function);
+  g_assert_cmpuint (world->waits, ==, 0);
   g_assert_false (world->left_in_call);
 }
 

@@ -65,6 +65,16 @@ world_leave (World *world, gconstpointer extra G_GNUC_UNUSED)
   g_ptr_array_unref (world->trace);
 }
 
+static void
+count_wait (gpointer data, gint64 elapsed, gint64 limit)
+{
+  World *world = data;
+
+  g_assert_cmpint (limit, ==, WORLD_TIMEOUT);
+  world->waits++;
+  world->elapsed = elapsed;
+}
+
 gboolean
 world_open (World *world, GError **error)
 {
@@ -74,6 +84,8 @@ world_open (World *world, GError **error)
     .timeout = WORLD_TIMEOUT,
     .interrupt = world->interrupt,
     .trace = &world->call_trace,
+    .on_wait = count_wait,
+    .on_wait_data = world,
     .left_in_call = &world->left_in_call,
   };
 

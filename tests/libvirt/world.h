@@ -14,6 +14,7 @@
  * @read_only: a test may set it before it connects
  * @interrupt: receives the signals
  * @trace: (element-type utf8): "FUNCTION OBJECT" for each traced call
+ * @waits: how many waits were reported, and @elapsed: how long the last had lasted
  * @libvirt: (nullable)
  */
 typedef struct
@@ -24,6 +25,8 @@ typedef struct
   MfpCallTrace call_trace;
   GPtrArray *trace;
   gboolean left_in_call;
+  guint waits;
+  gint64 elapsed;
   MfpLibvirt *libvirt;
 } World;
 
