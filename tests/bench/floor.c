@@ -132,7 +132,7 @@ detach_card (const Card *self)
   int left = FUNCTIONS;
   int callback = virConnectDomainEventRegisterAny (
       self->connection, self->domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-      VIR_DOMAIN_EVENT_CALLBACK (on_removed), &left, NULL);
+      VIR_DOMAIN_EVENT_CALLBACK ((void (*) (void)) on_removed), &left, NULL);
 
   need (callback >= 0, "events");
   need (virDomainDetachDeviceAlias (self->domain, ALIAS "0", VIR_DOMAIN_AFFECT_LIVE) == 0,

@@ -20,6 +20,9 @@
 #define QUERY "{\"execute\":\"query-pci\",\"arguments\":{}}"
 #define LIST "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}"
 
+/* The first cast says that the second one to another type of function is intended. */
+#define CALLBACK(function) VIR_DOMAIN_EVENT_CALLBACK ((void (*) (void)) (function))
+
 /* ---- the setup of each test ---- */
 
 typedef struct
@@ -379,7 +382,7 @@ test_libvirt_reports_each_function_that_it_has_dropped (World *world,
   g_autoptr (GString) text = g_string_new (NULL);
   Heard heard = { .text = text };
   int id = listen_to (world, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-                      VIR_DOMAIN_EVENT_CALLBACK (hear_alias), &heard);
+                      CALLBACK (hear_alias), &heard);
 
   attach_card (world);
   g_assert_cmpint (virDomainDetachDeviceAlias (world->domain, "ua-0", 0), ==, 0);
@@ -410,7 +413,7 @@ test_a_rejected_removal_is_reported (World *world, gconstpointer data G_GNUC_UNU
   g_autoptr (GString) text = g_string_new (NULL);
   Heard heard = { .text = text };
   int id = listen_to (world, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-                      VIR_DOMAIN_EVENT_CALLBACK (hear_alias), &heard);
+                      CALLBACK (hear_alias), &heard);
 
   attach_card (world);
   fake_reject_removal (world->fake, "vm");
@@ -427,7 +430,7 @@ test_a_broken_connection_reports_nothing (World *world, gconstpointer data G_GNU
   g_autoptr (GString) text = g_string_new (NULL);
   Heard heard = { .text = text };
 
-  listen_to (world, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK (hear_lifecycle),
+  listen_to (world, VIR_DOMAIN_EVENT_ID_LIFECYCLE, CALLBACK (hear_lifecycle),
              &heard);
   fake_end_domain (world->fake, "vm");
   fake_start_domain (world->fake, "vm");
