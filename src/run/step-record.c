@@ -47,12 +47,12 @@ mfp_step_record (const MfpRun *run, const MfpStep *step G_GNUC_UNUSED,
 
 /*
  * Two runs may want one function, or functions of one IOMMU group, in one domain or in two. Each
- * writes its record as a claim, and then looks at all running domains. So the later of the two
- * sees the record of the earlier. A run that sees a claim with a smaller id, or a record that is
- * no claim any more, stands back. A run that sees a claim with a larger id waits until that run
- * stands back, or until its record is no claim any more. In the latter case that run looked
- * before this one wrote: it has won, and this one stands back. A run whose claim stands writes
- * its record again, as no claim. So exactly one of the runs goes on.
+ * run writes its record as a claim, and then reads all running domains. So the run that writes
+ * later sees the record of the other. A run gives up if the other record is not a claim, or is a
+ * claim with a smaller id. If it is a claim with a larger id, the run waits until the other run
+ * removes its record or writes it again without the claim. In the second case the other run has
+ * won, because it read the domains before this run wrote, and this run gives up. A run that finds
+ * no such record writes its own again without the claim. So exactly one of the runs goes on.
  */
 
 /* Whether @record names @host. */
@@ -92,7 +92,7 @@ find_conflict (const MfpCard *card, gboolean groups,
   return NULL;
 }
 
-/* Fails when @record of @guest makes our run stand back, or wait (MFP_ERROR_BUSY). One domain may
+/* Fails when @record of @guest makes our run give up, or wait (MFP_ERROR_BUSY). One domain may
  * have the functions of one group in several slots. */
 static gboolean
 check_record (const MfpRun *run, const MfpRecord *record, const MfpGuest *guest, GError **error)

@@ -186,7 +186,7 @@ test_claim_removed (void)
   assert_state (fake, before);
 }
 
-/* Of two runs in one domain, one stands back, too. */
+/* A run gives up, too, if the other record is in its own domain. */
 static void
 test_claim_in_own_domain (void)
 {
