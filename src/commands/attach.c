@@ -426,14 +426,8 @@ static gboolean
 has_use (const GPtrArray *uses, const MfpPciAddress *host)
 {
   for (guint i = 0; i < uses->len; i++)
-    {
-      const MfpHostUse *use = g_ptr_array_index (uses, i);
-      MfpPciAddress address;
-
-      if (mfp_pci_address_parse_node_name (use->parent, &address)
-          && mfp_pci_address_equal (&address, host))
-        return TRUE;
-    }
+    if (mfp_host_use_is_of (g_ptr_array_index (uses, i), host))
+      return TRUE;
   return FALSE;
 }
 

@@ -93,6 +93,15 @@ mfp_host_use_free (MfpHostUse *use)
   g_free (use);
 }
 
+gboolean
+mfp_host_use_is_of (const MfpHostUse *use, const MfpPciAddress *host)
+{
+  MfpPciAddress address;
+
+  return mfp_pci_address_parse_node_name (use->parent, &address)
+         && mfp_pci_address_equal (&address, host);
+}
+
 /* The number that a group of the match has; 0: the group has none. */
 static guint
 group_number (const GMatchInfo *match, const char *group)

@@ -29,6 +29,9 @@ MfpHostUse *mfp_host_use_parse (const char *xml, GError **error);
 void mfp_host_use_free (MfpHostUse *use);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MfpHostUse, mfp_host_use_free)
 
+/* Whether @use is of the host function @host: its parent has that name. */
+gboolean mfp_host_use_is_of (const MfpHostUse *use, const MfpPciAddress *host);
+
 /**
  * mfp_interface_may_be_of:
  * @name: libvirt's name of a network interface's node device ("net_enp1s0f1_52_54_00_12_34_56")

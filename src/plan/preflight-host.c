@@ -95,10 +95,8 @@ append_virtual (GString *list, const MfpPciAddress *address, const GPtrArray *vi
   for (guint i = 0; i < uses->len; i++)
     {
       const MfpHostUse *use = g_ptr_array_index (uses, i);
-      MfpPciAddress user;
 
-      if (mfp_pci_address_parse_node_name (use->parent, &user)
-          && mfp_pci_address_equal (&user, address))
+      if (mfp_host_use_is_of (use, address))
         mfp_append_item (details, "%s", use->text);
     }
   mfp_append_item (list, "%s (%s)", text, details->str);

@@ -69,13 +69,12 @@ static gboolean
 check_own_domain (const MfpRun *run, const MfpHostFunction *host, GError **error)
 {
   g_auto (Holders) own = { 0 };
-  const Holders *holders = &own;
   g_autoptr (GHashTable) ids = NULL;
   GError *local = NULL;
 
   if (!read_holders (run, &own, error))
     return FALSE;
-  if (!holders->guest || !mfp_host_function_shares_group (host, holders->held))
+  if (!own.guest || !mfp_host_function_shares_group (host, own.held))
     return TRUE;
   ids = mfp_qemu_list_devices (run->libvirt, &local);
   if (!ids)
@@ -83,7 +82,7 @@ check_own_domain (const MfpRun *run, const MfpHostFunction *host, GError **error
   for (guint i = 0; i < host->group->len; i++)
     {
       const MfpPciAddress *member = &g_array_index (host->group, MfpPciAddress, i);
-      const MfpGuestDevice *device = mfp_guest_find_holder (holders->guest, member);
+      const MfpGuestDevice *device = mfp_guest_find_holder (own.guest, member);
       g_autofree char *address = mfp_pci_address_format (member);
 
       /* A device on QEMU's command line has no alias, and stays as long as QEMU runs. */
